@@ -1,0 +1,187 @@
+"""Every way a request or a start-up can fail, as one tree: the class holds the status, the code and the retry hint.
+
+ServiceError                        an answer to the caller, rendered as RFC 9457 problem+json
+|- BadRequest              400      the request itself cannot be parsed
+|  |- EmptyBody  MalformedMultipart  MissingFile  TooManyParts
+|- NotFound                404
+|  |- UnknownModel
+|- MethodNotAllowed        405
+|- NotAcceptable           406
+|- BodyTimeout             408      the upload came too slowly
+|- BodyTooLarge            413
+|- UnsupportedMedia        415      not an image format that is read here
+|  |- MediaTypeMismatch             the bytes are another format than the declared one
+|- Unprocessable           422      understood, and refused
+|  |- BadParameter  UnsupportedScale  UndecodableImage  UnsupportedPixels  TooManyPixels  OutputTooLarge
+|  |- AnimatedImage  AlphaNotRepresentable  FloatUnsupported
+|- Overloaded              429      healthy but full: come back after `retry_after_s`
+|- ClientClosed            499      logged and counted only: nobody is there to read it
+|- InternalError           500
+|  |- InferenceFailed  ModelOutputInvalid
+|- Unavailable             503      this replica cannot serve
+|  |- NotReady  Draining
+|- DeadlineExceeded        504
+StoreError                          start-up: a file of the model store is not what it must be; never an HTTP answer
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """An answer to the caller. `detail` is fit for the caller; the cause is chained for the log.
+
+    `members` are extra members of the problem document: `limit` and `actual` wherever a limit was exceeded,
+    `supported` or `available` wherever the caller could have chosen otherwise.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        members: Mapping[str, object] | None = None,
+        retry_after_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.members = dict(members or {})
+        self.retry_after_s = retry_after_s
+        self.headers = dict(headers or {})
+
+
+class BadRequest(ServiceError):
+    status, code, title = 400, "bad-request", "The request cannot be parsed"
+
+
+class EmptyBody(BadRequest):
+    code, title = "empty-body", "The body is empty"
+
+
+class MalformedMultipart(BadRequest):
+    code, title = "malformed-multipart", "The multipart body cannot be parsed"
+
+
+class MissingFile(BadRequest):
+    code, title = "missing-file", "There is no image in the form"
+
+
+class TooManyParts(BadRequest):
+    code, title = "too-many-parts", "The form has too many parts"
+
+
+class NotFound(ServiceError):
+    status, code, title = 404, "not-found", "There is nothing at this path"
+
+
+class UnknownModel(NotFound):
+    code, title = "unknown-model", "No such model is served"
+
+
+class MethodNotAllowed(ServiceError):
+    status, code, title = 405, "method-not-allowed", "This path does not take that method"
+
+
+class NotAcceptable(ServiceError):
+    status, code, title = 406, "not-acceptable", "No format of the Accept header can be written"
+
+
+class BodyTimeout(ServiceError):
+    status, code, title, retryable = 408, "body-timeout", "The body came too slowly", True
+
+
+class BodyTooLarge(ServiceError):
+    status, code, title = 413, "body-too-large", "The body is too large"
+
+
+class UnsupportedMedia(ServiceError):
+    status, code, title = 415, "unsupported-media", "The body is not an image of a supported format"
+
+
+class MediaTypeMismatch(UnsupportedMedia):
+    code, title = "media-type-mismatch", "The body is not of the declared media type"
+
+
+class Unprocessable(ServiceError):
+    status, code, title = 422, "unprocessable", "The request cannot be carried out"
+
+
+class BadParameter(Unprocessable):
+    code, title = "bad-parameter", "A parameter is not valid"
+
+
+class UnsupportedScale(Unprocessable):
+    code, title = "unsupported-scale", "The model has no such scale"
+
+
+class UndecodableImage(Unprocessable):
+    code, title = "undecodable-image", "The image is damaged or incomplete"
+
+
+class UnsupportedPixels(Unprocessable):
+    code, title = "unsupported-pixels", "The image's pixel type is not supported"
+
+
+class TooManyPixels(Unprocessable):
+    code, title = "too-many-pixels", "The image is too large"
+
+
+class OutputTooLarge(Unprocessable):
+    code, title = "output-too-large", "The answer would be too large"
+
+
+class AnimatedImage(Unprocessable):
+    code, title = "animated-image", "The image has several frames"
+
+
+class AlphaNotRepresentable(Unprocessable):
+    code, title = "alpha-not-representable", "The output format cannot carry transparency"
+
+
+class FloatUnsupported(Unprocessable):
+    code, title = "float-unsupported", "The model has no graph for 16-bit pixels"
+
+
+class Overloaded(ServiceError):
+    status, code, title, retryable = 429, "overloaded", "The service is full", True
+
+
+class ClientClosed(ServiceError):
+    status, code, title = 499, "client-closed", "The client went away"
+
+
+class InternalError(ServiceError):
+    pass
+
+
+class InferenceFailed(InternalError):
+    code, title, retryable = "inference-failed", "The model could not be run", True
+
+
+class ModelOutputInvalid(InternalError):
+    code, title = "model-output-invalid", "The model gave an invalid result"
+
+
+class Unavailable(ServiceError):
+    status, code, title, retryable = 503, "unavailable", "This replica cannot serve", True
+
+
+class NotReady(Unavailable):
+    code, title = "not-ready", "The service is starting"
+
+
+class Draining(Unavailable):
+    code, title = "draining", "The service is shutting down"
+
+
+class DeadlineExceeded(ServiceError):
+    status, code, title, retryable = 504, "deadline-exceeded", "The deadline has passed", True
+
+
+class StoreError(Exception):
+    """A file of the model store is not what it must be. The message names file, field and cure."""
