@@ -1,0 +1,213 @@
+"""Exact oracles: tiny real ONNX graphs whose answer is known bit for bit, and the same answers in numpy.
+
+- nearest: every LR pixel becomes scale x scale equal SR pixels; halo 0. A misplaced, swapped or missing tile
+  shows.
+- blur: a box blur of known radius over a zero border, then nearest; halo = radius. Too little context shows at
+  every seam, and a tile that was padded where the image goes on shows at its border.
+- poison: nearest, but the whole run fails when any pixel of the batch has the marker value.
+- not_a_number: nearest for float32, but NaN wherever a pixel has the marker value.
+
+All sums are of whole numbers below 2**24, so float32 holds them exactly in any order of summation.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from service.manifest import METADATA_KEY, Manifest
+
+Pixels = Literal["uint8", "float32"]
+BLUR_RADIUS = 5
+POISON = 251  # the marker value of poison_graph
+FLOAT_MARKER = 1.0  # the marker value of not_a_number_graph: white
+
+_OPSET = 18
+_IR_VERSION = 10
+_ELEMENT = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}
+
+
+def nearest_graph(scale: int, pixels: Pixels = "uint8") -> onnx.ModelProto:
+    """Nearest neighbour: sr[s*y + i, s*x + j] = lr[y, x]."""
+    return _model([_enlarge("lr", scale)], [_scales(scale)], manifest("nearest", scale=scale, pixels=pixels))
+
+
+def blur_graph(scale: int, radius: int = BLUR_RADIUS, pixels: Pixels = "uint8") -> onnx.ModelProto:
+    """Mean over (2*radius + 1)**2 pixels, zeros outside the image, rounded down; then nearest neighbour.
+
+    float32 pixels are taken as 16-bit levels (value * 65535), so this graph is exact too; radius at most 7.
+    """
+    if pixels == "float32" and radius > 7:
+        raise ValueError("above radius 7 the sums of 16-bit levels are no longer exact in float32")
+    side = 2 * radius + 1
+    levels = _constant("levels", 65535.0 if pixels == "float32" else 1.0)
+    kernel = numpy_helper.from_array(np.ones((3, 1, side, side), np.float32), "kernel")
+    nodes = [
+        helper.make_node("Cast", ["lr"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["numbers", "levels"], ["scaled"]),
+        helper.make_node("Round", ["scaled"], ["whole"]),
+        helper.make_node("Transpose", ["whole"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["planes", "kernel"], ["sums"], group=3, pads=[radius] * 4),
+        helper.make_node("Div", ["sums", "area"], ["means"]),
+        helper.make_node("Floor", ["means"], ["floored"]),
+        helper.make_node("Transpose", ["floored"], ["blurred"], perm=[0, 2, 3, 1]),
+        helper.make_node("Div", ["blurred", "levels"], ["unscaled"]),
+        helper.make_node("Cast", ["unscaled"], ["small"], to=_ELEMENT[pixels]),
+        _enlarge("small", scale),
+    ]
+    constants = [levels, kernel, _constant("area", float(side * side)), _scales(scale)]
+    return _model(nodes, constants, manifest("blur", scale=scale, pixels=pixels, halo=radius))
+
+
+def poison_graph(scale: int = 2, marker: int = POISON) -> onnx.ModelProto:
+    """nearest_graph, but a batch with one pixel equal to `marker` fails as a whole: an index out of range."""
+    nodes = [
+        helper.make_node("Cast", ["lr"], ["numbers"], to=TensorProto.INT64),
+        helper.make_node("Equal", ["numbers", "marker"], ["marked"]),
+        helper.make_node("Cast", ["marked"], ["counts"], to=TensorProto.INT64),
+        helper.make_node("ReduceMax", ["counts"], ["any"], keepdims=0),
+        helper.make_node("Gather", ["zero", "any"], ["nothing"]),  # `zero` has the one element 0
+        helper.make_node("Add", ["numbers", "nothing"], ["sum"]),
+        helper.make_node("Cast", ["sum"], ["small"], to=TensorProto.UINT8),
+        _enlarge("small", scale),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array(marker, np.int64), "marker"),
+        numpy_helper.from_array(np.zeros(1, np.int64), "zero"),
+        _scales(scale),
+    ]
+    return _model(nodes, constants, manifest("poison", scale=scale))
+
+
+def not_a_number_graph(scale: int = 2) -> onnx.ModelProto:
+    """nearest_graph for float32, but a pixel equal to FLOAT_MARKER comes out as NaN."""
+    nodes = [
+        helper.make_node("Sub", ["marker", "lr"], ["distance"]),
+        helper.make_node("Div", ["zero", "distance"], ["nothing"]),  # 0 / 0 at the marker, else 0
+        helper.make_node("Add", ["lr", "nothing"], ["small"]),
+        _enlarge("small", scale),
+    ]
+    constants = [_constant("marker", FLOAT_MARKER), _constant("zero", 0.0), _scales(scale)]
+    return _model(nodes, constants, manifest("nan", scale=scale, pixels="float32"))
+
+
+def manifest(model: str, *, scale: int, pixels: Pixels = "uint8", halo: int = 0, **changes: Any) -> Manifest:  # noqa: ANN401 - any field
+    """A valid manifest of a self-contained graph; `changes` sets any other field."""
+    facts: dict[str, Any] = {
+        "manifest_version": 1,
+        "model": model,
+        "family": "oracle",
+        "scale": scale,
+        "input": "rgb",
+        "pixels": pixels,
+        "halo": halo,
+        "halo_exact": halo,
+        "weights": None,
+        "weights_sha256": None,
+        "precision": "fp32",
+        "parameters": 0,
+        "macs_per_lr_pixel": 0,
+        "psnr": {},
+        "paper": "",
+        "licence": "Apache-2.0",
+        "sources": (),
+        "exporter": {"tests": "oracles"},
+    }
+    return Manifest(**facts | changes)
+
+
+def set_manifest(proto: onnx.ModelProto, facts: Manifest) -> onnx.ModelProto:
+    """Replaces the manifest of `proto` and returns it."""
+    del proto.metadata_props[:]
+    helper.set_model_props(proto, {METADATA_KEY: facts.model_dump_json()})
+    return proto
+
+
+def get_manifest(proto: onnx.ModelProto) -> Manifest:
+    return Manifest.model_validate_json({p.key: p.value for p in proto.metadata_props}[METADATA_KEY])
+
+
+def save_graph(store: Path, model: str, scale: int, proto: onnx.ModelProto) -> Path:
+    """Writes the graph where the registry looks for it, its manifest naming `model`; returns the path."""
+    facts = get_manifest(proto)
+    set_manifest(proto, facts.model_copy(update={"model": model}))
+    folder = store / model
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / (f"x{scale}.onnx" if facts.pixels == "uint8" else f"x{scale}.float32.onnx")
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+def make_store(path: Path) -> Path:
+    """A store with `nearest` (x2, x3, x4, each with its float32 twin) and `blur` (x2, BLUR_RADIUS, no twin).
+
+    Returns `path`.
+    """
+    for scale in (2, 3, 4):
+        save_graph(path, "nearest", scale, nearest_graph(scale))
+        save_graph(path, "nearest", scale, nearest_graph(scale, "float32"))
+    save_graph(path, "blur", 2, blur_graph(2))
+    return path
+
+
+def nearest(image: NDArray[Any], scale: int) -> NDArray[Any]:
+    """What nearest_graph answers for one image [H,W,...], in numpy."""
+    return image.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def blur(image: NDArray[Any], scale: int, radius: int = BLUR_RADIUS) -> NDArray[Any]:
+    """What blur_graph answers for one uint8 or uint16 image [H,W,C], in numpy and whole numbers."""
+    height, width = image.shape[:2]
+    padded = np.pad(image.astype(np.int64), [(radius, radius), (radius, radius), (0, 0)])
+    rows = np.zeros_like(padded[:height])
+    for top in range(2 * radius + 1):
+        rows += padded[top : top + height]
+    sums = np.zeros_like(rows[:, :width])
+    for left in range(2 * radius + 1):
+        sums += rows[:, left : left + width]
+    return nearest((sums // (2 * radius + 1) ** 2).astype(image.dtype), scale)
+
+
+def _enlarge(name: str, scale: int) -> onnx.NodeProto:
+    return helper.make_node(
+        "Resize",
+        [name, "", "scales"],
+        ["sr"],
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+        name=f"enlarge_x{scale}",
+    )
+
+
+def _scales(scale: int) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.array([1, scale, scale, 1], np.float32), "scales")
+
+
+def _constant(name: str, value: float) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.array(value, np.float32), name)
+
+
+def _model(
+    nodes: Sequence[onnx.NodeProto], constants: Sequence[onnx.TensorProto], facts: Manifest
+) -> onnx.ModelProto:
+    element = _ELEMENT[facts.pixels]
+    graph = helper.make_graph(
+        nodes,
+        facts.model,
+        [helper.make_tensor_value_info("lr", element, ["n", "h", "w", 3])],
+        [helper.make_tensor_value_info("sr", element, ["n", "sh", "sw", 3])],
+        constants,
+    )
+    proto = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", _OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="srserve-tests",
+    )
+    onnx.checker.check_model(proto)
+    return set_manifest(proto, facts)
