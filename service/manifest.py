@@ -101,7 +101,7 @@ def parse_manifest(metadata: Mapping[str, str], *, path: Path) -> Manifest:
 
 
 # --- ModelProto on the wire. Only two facts of onnx.proto are needed: metadata_props is field 14, its entries
-# are (1: key, 2: value). Reading them by hand keeps the onnx package out of the service, weights out of memory.
+# are (1: key, 2: value). Reading them by hand keeps the onnx package out of the service.
 
 _METADATA_PROPS = 14
 _KEY, _VALUE = 1, 2

@@ -2,8 +2,8 @@
 
 - nearest: every LR pixel becomes scale x scale equal SR pixels; halo 0. A misplaced, swapped or missing tile
   shows.
-- blur: a box blur of known radius over a zero border, then nearest; halo = radius. Too little context shows at
-  every seam, and a tile that was padded where the image goes on shows at its border.
+- blur: a box blur of known radius over a zero border, then nearest; halo = radius. Too little context shows
+  at every seam, and a tile that was padded where the image goes on shows at its border.
 - poison: nearest, but the whole run fails when any pixel of the batch has the marker value.
 - not_a_number: nearest for float32, but NaN wherever a pixel has the marker value.
 

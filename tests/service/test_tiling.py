@@ -1,0 +1,224 @@
+"""Tiled and untiled answers of a real session are the same bytes; a halo one pixel too small shows."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from service.tiling import Plane, TilePlan, plan_tiles
+from tests import oracles
+
+RADIUS = 3
+SCALE = 2
+Run = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+@cache
+def blur_session(pixels: oracles.Pixels) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    proto = oracles.blur_graph(SCALE, RADIUS, pixels)
+    return onnxruntime.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def run_tiled(image: NDArray[Any], plan: TilePlan) -> NDArray[Any]:
+    session = blur_session("uint8" if image.dtype == np.uint8 else "float32")
+    plane = Plane(image, SCALE)
+    for tile in plan.tiles:
+        (sr,) = session.run(["sr"], {"lr": plane.read(tile)[np.newaxis]})
+        plane.write(tile, sr[0])
+    return plane.output
+
+
+def random_image(height: int, width: int, *, dtype: Any = np.uint8, seed: int = 0) -> NDArray[Any]:
+    channels = np.random.default_rng(seed)
+    return channels.integers(0, np.iinfo(dtype).max, (height, width, 3), dtype, endpoint=True)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[int, int, int, int, int]:
+    """height, width, halo, max_tile, step: mostly small, sometimes very long or one pixel wide."""
+    side = st.one_of(st.integers(1, 90), st.integers(1, 3), st.integers(200, 700))
+    height, width = draw(side), draw(side)
+    assume(height * width <= 40_000)
+    halo = draw(st.integers(RADIUS, RADIUS + 4))
+    max_tile = draw(st.integers(2 * halo + 1, 64))
+    return height, width, halo, max_tile, draw(st.sampled_from([1, 4, 16]))
+
+
+@given(case=cases())
+@example(case=(1, 1, 3, 7, 16))  # one pixel
+@example(case=(1, 700, 3, 7, 16))  # cores of one pixel, 694 tiles
+@example(case=(700, 1, 3, 64, 16))
+@example(case=(65, 64, 3, 64, 1))  # one more than a tile
+@settings(max_examples=120, deadline=None)
+def test_tiled_equals_untiled_bit_for_bit(case: tuple[int, int, int, int, int]) -> None:
+    height, width, halo, max_tile, step = case
+    image = random_image(height, width)
+    plan = plan_tiles(height, width, halo=halo, max_tile=max_tile, step=step)
+    untiled = blur_session("uint8").run(["sr"], {"lr": image[np.newaxis]})[0][0]
+    assert np.array_equal(untiled, oracles.blur(image, SCALE, RADIUS))
+    assert np.array_equal(run_tiled(image, plan), untiled)
+
+
+@given(height=st.integers(1, 90), width=st.integers(65, 160), max_tile=st.integers(2 * RADIUS, 64))
+@settings(max_examples=60, deadline=None)
+def test_a_halo_one_pixel_short_of_the_radius_shows_at_the_seams(
+    height: int, width: int, max_tile: int
+) -> None:
+    plan = plan_tiles(height, width, halo=RADIUS - 1, max_tile=max_tile, step=1)
+    # A seam may have more context than asked for, when the tiles do not fill the side exactly.
+    assume(any(context(plan, tile) == RADIUS - 1 for tile in plan.tiles))
+    image = random_image(height, width)
+    assert not np.array_equal(run_tiled(image, plan), oracles.blur(image, SCALE, RADIUS))
+
+
+def context(plan: TilePlan, tile: Any) -> int:
+    """The least distance between the tile's core and a border of the tile that is not the image's."""
+    distances = [
+        (tile.top > 0, tile.core_top - tile.top),
+        (tile.left > 0, tile.core_left - tile.left),
+        (
+            tile.top + tile.height < plan.height,
+            tile.top + tile.height - tile.core_top - tile.core_height,
+        ),
+        (
+            tile.left + tile.width < plan.width,
+            tile.left + tile.width - tile.core_left - tile.core_width,
+        ),
+    ]
+    return min((distance for inside, distance in distances if inside), default=10**6)
+
+
+@given(case=cases())
+@settings(max_examples=300, deadline=None)
+def test_cores_partition_the_image_and_keep_their_halo(case: tuple[int, int, int, int, int]) -> None:
+    height, width, halo, max_tile, step = case
+    plan = plan_tiles(height, width, halo=halo, max_tile=max_tile, step=step)
+    covered = np.zeros((height, width), np.uint8)
+    for tile in plan.tiles:
+        assert (tile.height, tile.width) == (plan.tile_height, plan.tile_width)
+        assert 0 <= tile.top <= height - tile.height
+        assert 0 <= tile.left <= width - tile.width
+        assert min(tile.core_height, tile.core_width) >= 1
+        assert context(plan, tile) >= halo
+        covered[
+            tile.core_top : tile.core_top + tile.core_height,
+            tile.core_left : tile.core_left + tile.core_width,
+        ] += 1
+    assert (covered == 1).all()
+    assert plan.pixels == sum(tile.height * tile.width for tile in plan.tiles)
+
+
+@given(length=st.integers(1, 4000), halo=st.integers(0, 40), data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_no_fewer_tiles_would_do_and_no_smaller_ones(length: int, halo: int, data: st.DataObject) -> None:
+    max_tile = data.draw(st.integers(2 * halo + 1, 600))
+    plan = plan_tiles(length, 1, halo=halo, max_tile=max_tile, step=1)
+    count, side = len(plan.tiles), plan.tile_height
+    assert side <= max_tile
+
+    def reach(count: int, side: int) -> int:
+        return count * side - 2 * halo * (count - 1)
+
+    if length > max_tile:
+        assert reach(count, side) >= length > reach(count, side - 1)
+        assert length > reach(count - 1, max_tile)
+    else:
+        assert (count, side) == (1, length)
+
+
+def test_an_image_that_fits_is_one_tile_of_its_own_shape() -> None:
+    plan = plan_tiles(37, 53, halo=16, max_tile=64)
+    assert [(tile.height, tile.width) for tile in plan.tiles] == [(37, 53)]
+
+
+def test_images_of_nearly_the_same_size_share_one_tile_shape() -> None:
+    plans = [plan_tiles(side, side + 7, halo=24, max_tile=304) for side in range(1000, 1020)]
+    assert {plan.tile_height for plan in plans} == {plan.tile_width for plan in plans} == {288, 304}
+
+
+def test_rounding_up_to_a_step_never_exceeds_the_limit() -> None:
+    plan = plan_tiles(1000, 1000, halo=4, max_tile=250, step=16)
+    assert max(plan.tile_height, plan.tile_width) <= 250
+
+
+def test_no_tile_is_padded_so_one_axis_may_be_cut_and_the_other_not() -> None:
+    plan = plan_tiles(5, 1000, halo=8, max_tile=100)
+    assert plan.tile_height == 5
+    assert plan.tile_width <= 100
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "halo", "max_tile"),
+    [(0, 5, 1, 8), (5, 0, 1, 8), (5, 5, -1, 8), (5, 5, 4, 8)],
+    ids=["no-height", "no-width", "negative-halo", "no-room-for-a-core"],
+)
+def test_a_plan_that_cannot_be_is_refused(height: int, width: int, halo: int, max_tile: int) -> None:
+    with pytest.raises(ValueError, match="no"):
+        plan_tiles(height, width, halo=halo, max_tile=max_tile)
+
+
+def test_16_bit_images_go_through_the_float_graph_without_losing_a_level() -> None:
+    image = random_image(70, 45, dtype=np.uint16)
+    plan = plan_tiles(70, 45, halo=RADIUS, max_tile=32)
+    assert np.array_equal(run_tiled(image, plan), oracles.blur(image, SCALE, RADIUS))
+
+
+def test_every_16_bit_level_survives_reading_and_writing() -> None:
+    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    plane = Plane(levels, 1)
+    (tile,) = plan_tiles(256, 256, halo=0, max_tile=256).tiles
+    lr = plane.read(tile)
+    assert lr.dtype == np.float32
+    assert (lr.min(), lr.max()) == (0.0, 1.0)
+    plane.write(tile, lr)
+    assert np.array_equal(plane.output, levels)
+
+
+def test_a_plane_without_channels_is_seen_as_grey_and_comes_back_without_channels() -> None:
+    alpha = random_image(70, 45)[..., 0]
+    plan = plan_tiles(70, 45, halo=RADIUS, max_tile=32)
+    assert np.array_equal(run_tiled(alpha, plan), oracles.blur(alpha[..., None], SCALE, RADIUS)[..., 0])
+
+
+def test_float_answers_outside_the_range_are_clipped() -> None:
+    plane = Plane(np.zeros((1, 2, 3), np.uint16), 1)
+    (tile,) = plan_tiles(1, 2, halo=0, max_tile=4).tiles
+    plane.write(tile, np.array([[[-0.5] * 3, [1.5] * 3]], np.float32))
+    assert plane.output.tolist() == [[[0] * 3, [65535] * 3]]
+
+
+def test_reading_copies_nothing_of_an_8_bit_image() -> None:
+    image = random_image(20, 20)
+    plane = Plane(image, 2)
+    assert np.shares_memory(plane.read(plan_tiles(20, 20, halo=2, max_tile=12).tiles[0]), image)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [np.zeros((4, 4, 4), np.uint8), np.zeros((4,), np.uint8), np.zeros((4, 4, 3), np.float32)],
+    ids=["four-channels", "one-axis", "float"],
+)
+def test_a_source_of_another_kind_is_refused(source: NDArray[Any]) -> None:
+    with pytest.raises(ValueError, match="a plane"):
+        Plane(source, 2)
+
+
+@pytest.mark.parametrize(
+    "sr",
+    [np.zeros((8, 8, 3), np.float32), np.zeros((4, 4, 3), np.uint8), np.zeros((8, 8), np.uint8)],
+    ids=["type", "size", "axes"],
+)
+def test_an_answer_that_does_not_fit_its_tile_is_refused(sr: NDArray[Any]) -> None:
+    plane = Plane(np.zeros((4, 4, 3), np.uint8), 2)
+    with pytest.raises(ValueError, match="no answer for a tile"):
+        plane.write(plan_tiles(4, 4, halo=0, max_tile=4).tiles[0], sr)
