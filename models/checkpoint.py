@@ -29,9 +29,7 @@ class Checkpoint:
     provenance: dict[str, Any]
 
 
-def save_checkpoint(
-    path: Path, network: nn.Module, *, config: NetworkConfig, provenance: Mapping[str, Any]
-) -> None:
+def save_checkpoint(path: Path, network: nn.Module, *, config: NetworkConfig, provenance: Mapping[str, Any]) -> None:
     """Writes atomically: a reader never sees half a file. Tensors are stored contiguous and on the CPU.
 
     `provenance` says recipe, commit, steps, seed, sources, licence and psnr; it must be JSON-ready.

@@ -36,9 +36,8 @@ class EdsrConfig(NetworkConfig):
 
     @property
     def halo_exact(self) -> int:
-        # head, two convolutions a block, body end: one LR pixel each. The convolutions above LR resolution reach
-        # ceil(1 + 1/2 + ...) LR pixels: the first upsampling convolution still runs at LR resolution, the rest and
-        # the tail together stay below one more LR pixel.
+        # One LR pixel each: head, two convolutions a block, body end, first upsampling convolution. What runs above
+        # LR resolution (1/2 + 1/4 + ... of a pixel) reaches into one more.
         return 1 + 2 * self.blocks + 1 + 2
 
     def macs_per_lr_pixel(self, scale: int) -> int:
@@ -73,8 +72,8 @@ class Edsr(nn.Module):
         return sr
 
 
-def start_from(network: Edsr, trained: Edsr) -> list[str]:
-    """Copies into `network` every tensor of `trained` whose name and shape fit, and returns the names left as they were.
+def start_from(network: nn.Module, trained: nn.Module) -> list[str]:
+    """Copies every tensor of `trained` whose name and shape fit into `network`; returns the names left as they were.
 
     The paper starts x3 and x4 from the converged x2 network (section 3.2); the upsampler is new where it does not fit.
     """

@@ -5,7 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-DIV2K_MEAN = (0.4488, 0.4371, 0.4040)  # RGB mean of DIV2K's training half, in [0, 1]: a constant of the weights
+DIV2K_MEAN = (
+    0.4488,
+    0.4371,
+    0.4040,
+)  # RGB mean of DIV2K's training half, in [0, 1]: a constant of the weights
 
 
 def conv(in_channels: int, out_channels: int, kernel: int = 3) -> nn.Conv2d:

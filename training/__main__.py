@@ -1,4 +1,4 @@
-"""`python -m training RECIPE`: trains, validates, saves, resumes; `--measure` scores the finished weights and ships them."""
+"""`python -m training RECIPE`: trains, validates, saves, resumes; a finished run is measured and its weights kept."""
 
 import argparse
 import logging
@@ -14,13 +14,12 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from models import EdsrConfig
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.edsr import start_from
 from training.data import load_pairs
 from training.evaluate import evaluate
-from training.loop import Trainer
 from training.loop import Progress as RunProgress
+from training.loop import Trainer
 from training.recipe import Recipe, read_recipe
 
 BENCHMARKS = ("Set5", "Set14", "BSD100")
@@ -128,9 +127,7 @@ def _validate(trainer: Trainer, arguments: argparse.Namespace) -> None:
     folder = arguments.data / "benchmarks" / "Set5" / "HR"
     entry = {"step": float(progress.step), "loss": progress.loss, "seconds": progress.seconds}
     if folder.exists():
-        score = evaluate(
-            trainer.average.module, folder, scale=trainer.sampler.scale, device=trainer.device
-        )
+        score = evaluate(trainer.average.module, folder, scale=trainer.sampler.scale, device=trainer.device)
         entry["Set5"] = score.psnr
     progress.history.append(entry)
     pace = progress.seconds / max(1, progress.step)
@@ -152,9 +149,7 @@ def _ship(trainer: Trainer, arguments: argparse.Namespace, run: Path, *, measure
     for name in BENCHMARKS if measure else ():
         folder = arguments.data / "benchmarks" / name / "HR"
         if folder.exists():
-            score = evaluate(
-                trainer.average.module, folder, scale=trainer.sampler.scale, device=trainer.device
-            )
+            score = evaluate(trainer.average.module, folder, scale=trainer.sampler.scale, device=trainer.device)
             scores[name] = round(score.psnr, 3)
             log.info("%s x%d: %.3f dB, SSIM %.4f", name, trainer.sampler.scale, score.psnr, score.ssim)
     path = run / "checkpoint.safetensors"

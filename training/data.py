@@ -57,9 +57,9 @@ class PixelTable:
     def patches(
         self, index: torch.Tensor, tops: torch.Tensor, lefts: torch.Tensor, size: int, dihedral: torch.Tensor
     ) -> torch.Tensor:
-        """Squares of `size`, one per entry of `index`, turned by its element of the dihedral group; float32 [N, 3, size, size].
+        """Squares of `size`, one per entry of `index`: float32 [N, 3, size, size] in 0..255.
 
-        `dihedral` in 0..7: bit 0 flips columns, bit 1 flips rows, bit 2 transposes.
+        Each is turned by its element of the dihedral group, 0..7: bit 0 flips columns, bit 1 rows, bit 2 transposes.
         """
         ramp = torch.arange(size, device=self.pixels.device)
         rows, columns = torch.meshgrid(ramp, ramp, indexing="ij")
@@ -117,9 +117,7 @@ def load_pairs(
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
         pairs = list(pool.map(_make_pair, paths, [scale] * len(paths), chunksize=4))
     lr, hr = zip(*pairs, strict=True)
-    return PairSampler(
-        PixelTable.of(lr, device), PixelTable.of(hr, device), scale=scale, generator=generator
-    )
+    return PairSampler(PixelTable.of(lr, device), PixelTable.of(hr, device), scale=scale, generator=generator)
 
 
 def _make_pair(path: Path, scale: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:

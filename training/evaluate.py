@@ -44,6 +44,3 @@ def evaluate(network: nn.Module, folder: Path, *, scale: int, device: torch.devi
         sr = super_resolve(network, np.stack([lr] * 3, axis=-1) if lr.ndim == 2 else lr, device)
         scores.append(compare(sr if hr.ndim == 3 else sr.mean(axis=-1).round().astype(np.uint8), hr, scale))
     return Score(*np.mean(scores, axis=0).tolist())
-
-
-

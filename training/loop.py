@@ -61,9 +61,7 @@ class Trainer:
         progress.step += 1
         return loss.detach()
 
-    def run(
-        self, *, until: int, on_step: Callable[[Progress], None], stop: Callable[[], bool] = lambda: False
-    ) -> None:
+    def run(self, *, until: int, on_step: Callable[[Progress], None], stop: Callable[[], bool] = lambda: False) -> None:
         """Steps until `until`, or until `stop` says so; `on_step` is called after each with the progress so far.
 
         Raises:

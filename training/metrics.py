@@ -14,7 +14,8 @@ def luma(image: Pixels) -> Plane:
     """uint8 RGB [H, W, 3] to Y in [16, 235], not rounded; a grey [H, W] image is its own Y, as in the papers."""
     if image.ndim == 2:
         return image.astype(np.float64)
-    return 16 + image.astype(np.float64) @ np.array([65.481, 128.553, 24.966]) / 255
+    weighted: Plane = image.astype(np.float64) @ np.array([65.481, 128.553, 24.966])
+    return 16 + weighted / 255
 
 
 def psnr(sr: Plane, hr: Plane) -> float:
@@ -49,7 +50,7 @@ def ssim(sr: Plane, hr: Plane) -> float:
 
 def compare(sr: Pixels, hr: Pixels, border: int) -> tuple[float, float]:
     """PSNR in dB and SSIM on Y, `border` pixels cropped from each side."""
-    inner = np.s_[border:-border or None, border:-border or None]
+    inner = np.s_[border : -border or None, border : -border or None]
     y_sr, y_hr = luma(sr)[inner], luma(hr)[inner]
     return psnr(y_sr, y_hr), ssim(y_sr, y_hr)
 

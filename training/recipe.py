@@ -70,7 +70,7 @@ class Recipe(BaseModel):
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def read_recipe(path: Path, **overrides: Any) -> Recipe:
+def read_recipe(path: Path, **overrides: object) -> Recipe:
     """Reads a recipe file; overrides that are None are ignored.
 
     Raises:

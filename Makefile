@@ -1,0 +1,51 @@
+# The commands of this project. `make` alone lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+# onnxruntime-gpu where an NVIDIA driver answers, onnxruntime elsewhere; `make serve ORT=cpu` chooses by hand.
+ORT ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+FOLDERS := service models export training benchmarks tests
+
+.PHONY: help serve test check lint format types contracts bench clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+serve: .venv/serve-$(ORT)  ## set up what serving needs and serve on port 8000
+	$(BIN)/python -m service
+
+test: .venv/dev  ## set up everything and run all tests
+	$(BIN)/python -m pytest
+
+check: lint types contracts test  ## what CI runs: lint, types, import contracts, tests
+
+lint: .venv/dev  ## ruff, without changing files
+	$(BIN)/ruff check $(FOLDERS)
+	$(BIN)/ruff format --check $(FOLDERS)
+
+format: .venv/dev  ## ruff, changing files
+	$(BIN)/ruff check --fix $(FOLDERS)
+	$(BIN)/ruff format $(FOLDERS)
+
+types: .venv/dev  ## mypy, strict
+	$(BIN)/mypy
+
+contracts: .venv/dev  ## imports point one way
+	$(BIN)/lint-imports
+
+bench: .venv/dev  ## speed over HTTP against the bare session, in one run
+	$(BIN)/python -m benchmarks.speed
+
+clean:  ## remove the environment and caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/serve-%: .venv/bin/python pyproject.toml
+	$(PIP) --editable '.[$*]'
+	@touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml
+	$(PIP) --editable '.[$(ORT),train,dev]'
+	@touch $@
