@@ -1,8 +1,9 @@
 """Tiles: an image is cut into tiles that know enough of their surroundings, and put together again.
 
-`core` is the part of a tile that is kept, `halo` the LR pixels of context around it. A tile at the image's border is
-shifted inward instead of being padded, so the network meets its own zero padding only at real borders, and the
-result is the whole image's. All tiles of one plan have one shape, so tiles of many requests share batches.
+`core` is the part of a tile that is kept, `halo` the LR pixels of context around it. A tile at the image's
+border is shifted inward instead of being padded, so the network meets its own zero padding only at real
+borders, and the result is the whole image's. All tiles of one plan have one shape, so tiles of many
+requests share batches.
 """
 
 from dataclasses import dataclass
@@ -33,8 +34,8 @@ class Tile:
 class TilePlan:
     """How an image of `height` x `width` LR pixels is cut: the cores partition it, row by row.
 
-    Every tile is `tile_height` x `tile_width`, and on each side that is not the image's border its core lies at
-    least `halo` pixels inside it.
+    Every tile is `tile_height` x `tile_width`, and on each side that is not the image's border its core
+    lies at least `halo` pixels inside it.
     """
 
     height: int
@@ -53,14 +54,13 @@ class TilePlan:
 def plan_tiles(height: int, width: int, *, halo: int, max_tile: int, step: int = 16) -> TilePlan:
     """The plan for an image of `height` x `width`, both at least 1.
 
-    Along each axis: the whole side if it is at most `max_tile`; else the fewest tiles of at most `max_tile`, all of
-    the smallest side that does, rounded up to a multiple of `step` (but not above `max_tile`) so that images of
-    nearly the same size get the same shape. Raises ValueError if `max_tile` leaves no core inside two halos.
+    Along each axis: the whole side if it is at most `max_tile`; else the fewest tiles of at most
+    `max_tile`, all of the smallest side that does, rounded up to a multiple of `step` (but not above
+    `max_tile`) so that images of nearly the same size get the same shape. Raises ValueError if the image
+    must be cut and `max_tile` leaves no core inside two halos.
     """
     if min(height, width, step) < 1 or halo < 0:
         raise ValueError(f"no plan for {height} x {width} pixels, halo {halo}, step {step}")
-    if max_tile <= 2 * halo:
-        raise ValueError(f"tiles of {max_tile} pixels have no core inside two halos of {halo}")
     tile_height = _tile_side(height, halo=halo, max_tile=max_tile, step=step)
     tile_width = _tile_side(width, halo=halo, max_tile=max_tile, step=step)
     rows = _spans(height, tile_height, halo)
@@ -87,7 +87,9 @@ class _Span:
 def _tile_side(length: int, *, halo: int, max_tile: int, step: int) -> int:
     if length <= max_tile:
         return length
-    # Of n tiles the two outer ones lose one halo each, the others two: n * side - 2 * halo * (n - 1) >= length.
+    if max_tile <= 2 * halo:
+        raise ValueError(f"tiles of {max_tile} pixels have no core inside two halos of {halo}")
+    # The two outer tiles lose one halo each, the others two: count * side - 2 * halo * (count - 1) >= length.
     count = _ceil_div(length - 2 * halo, max_tile - 2 * halo)
     side = _ceil_div(length + 2 * halo * (count - 1), count)
     return min(_ceil_div(side, step) * step, max_tile)
@@ -111,9 +113,9 @@ def _ceil_div(a: int, b: int) -> int:
 class Plane:
     """A source image and its SR output, which fills up tile by tile.
 
-    `source` is [H,W,3], or [H,W] for a plane such as alpha, which the network sees as a grey picture; uint8 or
-    uint16; it is only read. `output` has its dtype and is `scale` times as large; it is undefined until every tile
-    of a plan has been written. Different tiles may be read and written by different threads.
+    `source` is [H,W,3], or [H,W] for a plane such as alpha, which the network sees as a grey picture; uint8
+    or uint16; it is only read. `output` has its dtype and is `scale` times as large; it is undefined until
+    every tile of a plan has been written. Different tiles may be read and written by different threads.
     """
 
     def __init__(self, source: Pixels, scale: int) -> None:
@@ -140,21 +142,17 @@ class Plane:
     def write(self, tile: Tile, sr: Pixels) -> None:
         """Puts the core of `sr` [scale*h, scale*w, 3], the network's answer for `tile`, in its place.
 
-        float32 answers are clipped to [0,1] and rounded to 16 bits; of a plane [H,W] the mean of the channels is
-        kept. Raises ValueError for an answer of another shape or type.
+        float32 answers are clipped to [0,1] and rounded to 16 bits; of a plane [H,W] the mean of the
+        channels is kept. Raises ValueError for an answer of another shape or type.
         """
         expected = np.uint8 if self.output.dtype == np.uint8 else np.float32
         if sr.shape != (tile.height * self.scale, tile.width * self.scale, 3) or sr.dtype != expected:
-            raise ValueError(
-                f"{sr.dtype} {list(sr.shape)} is no answer for a tile {tile.height} x {tile.width}"
-            )
+            raise ValueError(f"{sr.dtype} {list(sr.shape)} is no answer for a tile {tile.height} x {tile.width}")
         core = sr[
             self._span(tile.core_top - tile.top, tile.core_height),
             self._span(tile.core_left - tile.left, tile.core_width),
         ]
-        place = self.output[
-            self._span(tile.core_top, tile.core_height), self._span(tile.core_left, tile.core_width)
-        ]
+        place = self.output[self._span(tile.core_top, tile.core_height), self._span(tile.core_left, tile.core_width)]
         if core.dtype == np.float32:
             core = np.rint(np.clip(core, 0, 1) * np.float32(65535)).astype(np.uint16)
         if place.ndim == 2:

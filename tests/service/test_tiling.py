@@ -11,7 +11,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.tiling import Plane, TilePlan, plan_tiles
+from service.tiling import Plane, Tile, TilePlan, plan_tiles
 from tests import oracles
 
 RADIUS = 3
@@ -24,9 +24,7 @@ def blur_session(pixels: oracles.Pixels) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     proto = oracles.blur_graph(SCALE, RADIUS, pixels)
-    return onnxruntime.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    return onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def run_tiled(image: NDArray[Any], plan: TilePlan) -> NDArray[Any]:
@@ -38,9 +36,8 @@ def run_tiled(image: NDArray[Any], plan: TilePlan) -> NDArray[Any]:
     return plane.output
 
 
-def random_image(height: int, width: int, *, dtype: Any = np.uint8, seed: int = 0) -> NDArray[Any]:
-    channels = np.random.default_rng(seed)
-    return channels.integers(0, np.iinfo(dtype).max, (height, width, 3), dtype, endpoint=True)
+def random_image(height: int, width: int, *, dtype: type[np.unsignedinteger[Any]] = np.uint8) -> NDArray[Any]:
+    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (height, width, 3), dtype, endpoint=True)
 
 
 @st.composite
@@ -71,9 +68,7 @@ def test_tiled_equals_untiled_bit_for_bit(case: tuple[int, int, int, int, int]) 
 
 @given(height=st.integers(1, 90), width=st.integers(65, 160), max_tile=st.integers(2 * RADIUS, 64))
 @settings(max_examples=60, deadline=None)
-def test_a_halo_one_pixel_short_of_the_radius_shows_at_the_seams(
-    height: int, width: int, max_tile: int
-) -> None:
+def test_a_halo_one_pixel_short_of_the_radius_shows_at_the_seams(height: int, width: int, max_tile: int) -> None:
     plan = plan_tiles(height, width, halo=RADIUS - 1, max_tile=max_tile, step=1)
     # A seam may have more context than asked for, when the tiles do not fill the side exactly.
     assume(any(context(plan, tile) == RADIUS - 1 for tile in plan.tiles))
@@ -81,7 +76,7 @@ def test_a_halo_one_pixel_short_of_the_radius_shows_at_the_seams(
     assert not np.array_equal(run_tiled(image, plan), oracles.blur(image, SCALE, RADIUS))
 
 
-def context(plan: TilePlan, tile: Any) -> int:
+def context(plan: TilePlan, tile: Tile) -> int:
     """The least distance between the tile's core and a border of the tile that is not the image's."""
     distances = [
         (tile.top > 0, tile.core_top - tile.top),
@@ -146,6 +141,10 @@ def test_images_of_nearly_the_same_size_share_one_tile_shape() -> None:
     assert {plan.tile_height for plan in plans} == {plan.tile_width for plan in plans} == {288, 304}
 
 
+def test_an_image_that_fits_needs_no_room_for_a_core() -> None:
+    assert len(plan_tiles(8, 8, halo=36, max_tile=8).tiles) == 1
+
+
 def test_rounding_up_to_a_step_never_exceeds_the_limit() -> None:
     plan = plan_tiles(1000, 1000, halo=4, max_tile=250, step=16)
     assert max(plan.tile_height, plan.tile_width) <= 250
@@ -159,7 +158,7 @@ def test_no_tile_is_padded_so_one_axis_may_be_cut_and_the_other_not() -> None:
 
 @pytest.mark.parametrize(
     ("height", "width", "halo", "max_tile"),
-    [(0, 5, 1, 8), (5, 0, 1, 8), (5, 5, -1, 8), (5, 5, 4, 8)],
+    [(0, 5, 1, 8), (5, 0, 1, 8), (5, 5, -1, 8), (9, 5, 4, 8)],
     ids=["no-height", "no-width", "negative-halo", "no-room-for-a-core"],
 )
 def test_a_plan_that_cannot_be_is_refused(height: int, width: int, halo: int, max_tile: int) -> None:
@@ -190,11 +189,19 @@ def test_a_plane_without_channels_is_seen_as_grey_and_comes_back_without_channel
     assert np.array_equal(run_tiled(alpha, plan), oracles.blur(alpha[..., None], SCALE, RADIUS)[..., 0])
 
 
-def test_float_answers_outside_the_range_are_clipped() -> None:
-    plane = Plane(np.zeros((1, 2, 3), np.uint16), 1)
+def test_float_answers_are_clipped_and_rounded_to_the_nearest_level() -> None:
+    plane = Plane(np.zeros((1, 4, 3), np.uint16), 1)
+    (tile,) = plan_tiles(1, 4, halo=0, max_tile=4).tiles
+    answers = np.array([-0.5, 1.5, 6.4 / 65535, 6.6 / 65535], np.float32)
+    plane.write(tile, np.repeat(answers, 3).reshape(1, 4, 3))
+    assert plane.output[0, :, 0].tolist() == [0, 65535, 6, 7]
+
+
+def test_of_a_plane_without_channels_the_mean_is_kept_to_the_nearest_level() -> None:
+    plane = Plane(np.zeros((1, 2), np.uint8), 1)
     (tile,) = plan_tiles(1, 2, halo=0, max_tile=4).tiles
-    plane.write(tile, np.array([[[-0.5] * 3, [1.5] * 3]], np.float32))
-    assert plane.output.tolist() == [[[0] * 3, [65535] * 3]]
+    plane.write(tile, np.array([[[255, 255, 254], [1, 0, 0]]], np.uint8))
+    assert plane.output.tolist() == [[255, 0]]
 
 
 def test_reading_copies_nothing_of_an_8_bit_image() -> None:
