@@ -1,0 +1,1 @@
+"""Benchmarks: quality through HTTP, and speed against the bare session in the same run."""

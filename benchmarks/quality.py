@@ -1,0 +1,126 @@
+"""`python -m benchmarks.quality FOLDER...`: PSNR and SSIM of served models, through HTTP, with bicubic beside them.
+
+Protocol of the papers: HR cropped to a multiple of the scale, LR by MATLAB's bicubic, the answer compared on Y with
+`scale` pixels cropped at each border. A grey image is sent and compared as grey.
+"""
+
+import argparse
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from benchmarks.serving import service
+from training.metrics import compare
+from training.resize import crop_to_multiple, downscale, resize
+
+Pixels = npt.NDArray[np.uint8]
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+
+
+class Row(NamedTuple):
+    """One line of the table: means over the images of a folder. PSNR in dB."""
+
+    folder: str
+    method: str
+    scale: int
+    images: int
+    psnr: float
+    ssim: float
+
+
+def measure(folder: Path, scale: int, enlarge: Callable[[Pixels], Pixels]) -> tuple[int, float, float]:
+    """Number of images, mean PSNR and mean SSIM of `enlarge` (LR to SR, uint8) on the HR images of a folder.
+
+    Raises:
+        FileNotFoundError: there is no image in the folder.
+    """
+    scores = []
+    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES):
+        with Image.open(path) as image:
+            hr = np.asarray(image if image.mode == "L" else image.convert("RGB"))
+        hr = crop_to_multiple(hr, scale)
+        scores.append(compare(enlarge(downscale(hr, scale)), hr, border=scale))
+    if not scores:
+        raise FileNotFoundError(f"no images in {folder}")
+    psnr, ssim = np.mean(scores, axis=0).tolist()
+    return len(scores), psnr, ssim
+
+
+def over_http(client: httpx2.Client, model: str, scale: int, **query: str) -> Callable[[Pixels], Pixels]:
+    """`POST /upscale` as a function of pixels.
+
+    The function raises httpx2.HTTPStatusError with the problem's text when the service refuses.
+    """
+
+    def enlarge(lr: Pixels) -> Pixels:
+        body = io.BytesIO()
+        Image.fromarray(lr).save(body, "PNG")
+        answer = client.post("/upscale", params={"model": model, "scale": scale, **query}, content=body.getvalue())
+        if answer.is_error:
+            raise httpx2.HTTPStatusError(answer.text, request=answer.request, response=answer)
+        with Image.open(io.BytesIO(answer.content)) as image:
+            return np.asarray(image)
+
+    return enlarge
+
+
+def served_scales(client: httpx2.Client, wanted: list[str] | None) -> list[tuple[str, int]]:
+    """(model, scale) of everything served, or of the wanted models.
+
+    Raises:
+        ValueError: a wanted model is not served.
+    """
+    served = {entry["name"]: entry["scales"] for entry in client.get("/models").raise_for_status().json()["models"]}
+    if unknown := set(wanted or ()) - set(served):
+        raise ValueError(f"not served: {', '.join(sorted(unknown))}; served: {', '.join(sorted(served))}")
+    scales = {name: [int(entry["scale"]) for entry in entries] for name, entries in served.items()}
+    return [(name, scale) for name in sorted(wanted or scales) for scale in sorted(scales[name])]
+
+
+def run(client: httpx2.Client, folders: list[Path], *, models: list[str] | None, scales: list[int] | None) -> list[Row]:
+    """All rows: for each folder and scale bicubic first, then every model that has the scale."""
+    pairs = [(model, scale) for model, scale in served_scales(client, models) if not scales or scale in scales]
+    rows = []
+    for folder in folders:
+        name = folder.parent.name if folder.name == "HR" else folder.name
+        for scale in sorted({scale for _, scale in pairs}):
+
+            def bicubic(lr: Pixels, scale: int = scale) -> Pixels:
+                return resize(lr, lr.shape[0] * scale, lr.shape[1] * scale)
+
+            rows.append(Row(name, "bicubic", scale, *measure(folder, scale, bicubic)))
+            for model, own in pairs:
+                if own == scale:
+                    rows.append(Row(name, model, scale, *measure(folder, scale, over_http(client, model, scale))))
+    return rows
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as a Markdown table."""
+    lines = ["| set | images | scale | method | PSNR-Y dB | SSIM-Y |", "|---|---|---|---|---|---|"]
+    lines += [f"| {r.folder} | {r.images} | x{r.scale} | {r.method} | {r.psnr:.2f} | {r.ssim:.4f} |" for r in rows]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path, help="folders of HR images, such as .../Set5/HR")
+    parser.add_argument("--url", help="a running service; without it one is started")
+    parser.add_argument("--model", action="append", dest="models", help="only this model (repeatable)")
+    parser.add_argument("--scale", action="append", dest="scales", type=int, help="only this scale (repeatable)")
+    arguments = parser.parse_args()
+    with service(arguments.url) as client:
+        print(table(run(client, arguments.folders, models=arguments.models, scales=arguments.scales)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
