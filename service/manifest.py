@@ -92,8 +92,7 @@ def parse_manifest(metadata: Mapping[str, str], *, path: Path) -> Manifest:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
         fields = "; ".join(
-            f"field {'.'.join(str(part) for part in e['loc']) or '(whole)'}: {e['msg']}"
-            for e in error.errors()
+            f"field {'.'.join(str(part) for part in e['loc']) or '(whole)'}: {e['msg']}" for e in error.errors()
         )
         raise StoreError(
             f"{path}: its manifest ({METADATA_KEY}) is not valid: {fields}. Cure: correct it or export again."

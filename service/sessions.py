@@ -1,0 +1,229 @@
+"""Sessions: one graph on one device, held to the graph contract when it is opened and whenever it answers.
+
+Pixels in, pixels out: `lr` [N,H,W,3] -> `sr` [N,sH,sW,3] (of frame windows [N,D,H,W,3]), both uint8, or both
+float32 in [0,1]. N, H and W are free. Everything between, the arithmetic on colours included, is in the graph.
+"""
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state
+
+from service.errors import InferenceFailed, ModelOutputInvalid, StoreError
+from service.manifest import Manifest, read_manifest
+
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+Device = Literal["cpu", "cuda"]
+Pixels = NDArray[Any]  # uint8 or float32, as the manifest says
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_ELEMENT = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
+_WARM_UP_SIZES = ((16, 24), (33, 17))  # two: a size that the export baked in by mistake fits at most one
+
+# ONNX Runtime's exceptions have no base of their own; they are the exceptions of this module.
+_RUNTIME_ERRORS: tuple[type[Exception], ...] = tuple(
+    item for item in vars(onnxruntime_pybind11_state).values() if isinstance(item, type) and issubclass(item, Exception)
+)
+
+
+class WeightDigests:
+    """sha256 of weights files, each file read once however many graphs point into it."""
+
+    def __init__(self) -> None:
+        self._digests: dict[Path, str] = {}
+
+    def sha256(self, path: Path) -> str:
+        """The hex digest of the file's bytes. Raises OSError if it cannot be read."""
+        if path not in self._digests:
+            self._digests[path] = _sha256(path)
+        return self._digests[path]
+
+
+class Session:
+    """An open graph. `run` may be called from several threads.
+
+    `device` is what really runs it, which need not be what was asked for: onnxruntime-gpu falls back to the CPU
+    without an error. `sha256` is that of the graph file; the manifest in it holds the weights' sha256, so this
+    one digest stands for the whole network.
+    """
+
+    def __init__(self, path: Path, *, manifest: Manifest, runtime: Any) -> None:  # noqa: ANN401 - onnxruntime is untyped
+        self.path = path
+        self.manifest = manifest
+        self.device: Device = "cuda" if runtime.get_providers()[0] == _CUDA else "cpu"
+        self.sha256 = _sha256(path)
+        self._runtime = runtime
+        self._dtype = np.dtype(manifest.pixels)
+
+    @classmethod
+    def open(
+        cls, path: Path, *, device: DeviceChoice = "auto", threads: int = 0, digests: WeightDigests | None = None
+    ) -> Self:
+        """Opens the graph at `path` after checking its manifest and its weights, and checks its tensors.
+
+        `threads` is for one run on the CPU; 0 = one per physical core. `digests` shares the reading of weights
+        between graphs. Raises StoreError, naming file, field and cure.
+        """
+        manifest = read_manifest(path)
+        _check_weights(path, manifest, digests or WeightDigests())
+        providers = _providers(path, device)
+        try:
+            runtime = onnxruntime.InferenceSession(str(path), _options(threads), providers=providers, enable_fallback=0)
+        except _RUNTIME_ERRORS as error:
+            raise StoreError(
+                f"{path}: ONNX Runtime cannot open the graph ({_one_line(error)}). Cure: export it again."
+            ) from error
+        _check_tensors(path, manifest, runtime)
+        session = cls(path, manifest=manifest, runtime=runtime)
+        if device == "cuda" and session.device != "cuda":
+            raise StoreError(
+                f"{path}: device 'cuda' was asked for, but ONNX Runtime fell back to {session.device!r} (the reason "
+                f"stands in its log above). Cure: install the NVIDIA driver, CUDA 13 and cuDNN 9, or choose "
+                f"SR_DEVICE=auto or cpu."
+            )
+        return session
+
+    def run(self, lr: Pixels) -> Pixels:
+        """`lr` [N,H,W,3] (frame windows: [N,D,H,W,3]) -> `sr` [N,sH,sW,3], a new array of the same type.
+
+        Raises InferenceFailed if the graph cannot be run on it, ModelOutputInvalid if what comes out is not a
+        picture of that size in numbers.
+        """
+        try:
+            (sr,) = self._runtime.run(["sr"], {"lr": lr})
+        except _RUNTIME_ERRORS as error:
+            raise InferenceFailed(f"{self._name} could not be run on a batch of shape {list(lr.shape)}.") from error
+        self._check_answer(lr, sr)
+        return sr  # type: ignore[no-any-return]
+
+    def warm_up(self) -> None:
+        """Runs the graph on two small batches of different size.
+
+        Raises StoreError if it cannot be run or breaks the contract: better at start-up than to a caller.
+        """
+        window = (self.manifest.frame_window,) if self.manifest.input == "frames" else ()
+        for height, width in _WARM_UP_SIZES:
+            lr = np.zeros((2, *window, height, width, 3), self._dtype)
+            try:
+                self.run(lr)
+            except (InferenceFailed, ModelOutputInvalid) as error:
+                raise StoreError(
+                    f"{self.path}: its first run failed: {error.detail} ({_one_line(error.__cause__)}) "
+                    f"Cure: export the graph again."
+                ) from error
+
+    @property
+    def _name(self) -> str:
+        return f"The model {self.manifest.model} at scale {self.manifest.scale}"
+
+    def _check_answer(self, lr: Pixels, sr: Pixels) -> None:
+        height, width = lr.shape[-3:-1]
+        scale = self.manifest.scale
+        expected = (lr.shape[0], height * scale, width * scale, 3)
+        if sr.shape != expected:
+            raise ModelOutputInvalid(
+                f"{self._name} answered with shape {list(sr.shape)} where {list(expected)} was due."
+            )
+        if sr.dtype.kind == "f" and not np.isfinite(sr).all():
+            raise ModelOutputInvalid(f"{self._name} answered with values that are not numbers.")
+
+
+def _check_weights(path: Path, manifest: Manifest, digests: WeightDigests) -> None:
+    if manifest.weights is None:
+        return
+    weights = path.parent / manifest.weights
+    try:
+        digest = digests.sha256(weights)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: its manifest's field weights names {weights}, which cannot be read ({error.strerror}). "
+            f"Cure: put that file beside the graph, or export again."
+        ) from error
+    if digest != manifest.weights_sha256:
+        raise StoreError(
+            f"{path}: its manifest's field weights_sha256 is {manifest.weights_sha256}, but {weights} has {digest}. "
+            f"Cure: restore the weights this graph was exported with, or export again."
+        )
+
+
+def _providers(path: Path, device: DeviceChoice) -> list[str | tuple[str, dict[str, str]]]:
+    has_cuda = _CUDA in onnxruntime.get_available_providers()
+    if device == "cpu" or (device == "auto" and not has_cuda):
+        return [_CPU]
+    if not has_cuda:
+        raise StoreError(
+            f"{path}: device 'cuda' was asked for, but this onnxruntime is built without CUDA. "
+            f"Cure: install the extra 'gpu' (onnxruntime-gpu), or choose SR_DEVICE=auto or cpu."
+        )
+    onnxruntime.preload_dlls()  # finds the CUDA and cuDNN libraries that pip installed
+    # HEURISTIC: the default tries every algorithm anew for each shape. No TF32: its 10 bits cost grey levels.
+    return [(_CUDA, {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}), _CPU]
+
+
+def _options(threads: int) -> Any:  # noqa: ANN401 - onnxruntime is untyped
+    """Session options, chosen by measurement (EDSR-baseline, 2 cores; docs/decisions/cpu-memory.md)."""
+    _share_cpu_arena()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors; also says why CUDA could not be used
+    # One arena for all sessions: six sessions held 0.5 GB instead of 1.9 GB.
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    # The memory pattern of a shape is one more block beside the arena's chunks: 430 instead of 300 MiB.
+    options.enable_mem_pattern = False
+    # Threads that spin between runs take 20 % more CPU time, from the decoding and encoding of other requests.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+@functools.cache
+def _share_cpu_arena() -> None:
+    """The arena of all CPU sessions of this process; and no telemetry of any.
+
+    It grows by powers of two (strategy 0). By as much as requested (1), every larger image adds what the smaller
+    ones cannot reuse: 40 growing shapes took 3.1 GB instead of 0.36 GB.
+    """
+    onnxruntime.disable_telemetry_events()
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg({"arena_extend_strategy": 0}))
+
+
+def _check_tensors(path: Path, manifest: Manifest, runtime: Any) -> None:  # noqa: ANN401 - onnxruntime is untyped
+    rank = 5 if manifest.input == "frames" else 4
+    for kind, name, tensors, tensor_rank in (
+        ("input", "lr", runtime.get_inputs(), rank),
+        ("output", "sr", runtime.get_outputs(), 4),
+    ):
+        fault = _tensor_fault(kind, name, tensors, tensor_rank, _ELEMENT[manifest.pixels])
+        if fault:
+            raise StoreError(f"{path}: {fault}. Cure: export the graph again, to the contract in docs/manifest.md.")
+
+
+def _tensor_fault(kind: str, name: str, tensors: Any, rank: int, element: str) -> str | None:  # noqa: ANN401
+    if [tensor.name for tensor in tensors] != [name]:
+        return f"the graph's {kind}s are {[tensor.name for tensor in tensors]}, not just {name!r}"
+    (tensor,) = tensors
+    if tensor.type != element:
+        return f"the graph's {kind} {name!r} is {tensor.type}, but by the manifest's field pixels it is {element}"
+    if len(tensor.shape) != rank or tensor.shape[-1] != 3:
+        return f"the graph's {kind} {name!r} has shape {tensor.shape}: not {rank} axes of which the last is 3"
+    fixed = [axis for axis in (0, rank - 3, rank - 2) if isinstance(tensor.shape[axis], int)]
+    if fixed:
+        return f"the graph's {kind} {name!r} has shape {tensor.shape}: axes {fixed} are fixed, not free"
+    return None
+
+
+def _one_line(error: BaseException | None) -> str:
+    return " ".join(str(error).split()) if error else "the answer breaks the graph contract"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
