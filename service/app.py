@@ -1,0 +1,130 @@
+"""App: puts the parts together. `create_app(settings)` is the whole service as one ASGI application."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NoReturn
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match
+
+from service.admission import Admission, Readiness
+from service.codecs import ImageLimits
+from service.envelope import Envelope
+from service.errors import MethodNotAllowed
+from service.problems import from_framework, from_validation, shorten
+from service.registry import Registry
+from service.routes import documentation, health, index, models, upscale
+from service.scheduler import Scheduler
+from service.settings import Settings
+from service.threads import CodecThreads
+from service.upscaler import UpscaleLimits, Upscaler
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+log = structlog.get_logger("service")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application, its store opened. Raises StoreError when a file of the store is not what it must be.
+
+    Threads and queues begin with the ASGI lifespan and end with it.
+    """
+    app = FastAPI(
+        title="srserve",
+        description="Super-resolution as a service: a picture goes in and comes out larger.",
+        lifespan=_lifespan,
+        responses=documentation.any_problem(),
+        redirect_slashes=False,  # /upscale/ is a mistake to be told of, not to be redirected with its body
+        exception_handlers={405: _wrong_method, HTTPException: _refuse, RequestValidationError: _refuse},
+    )
+    _assemble(app, settings)
+    for router in (index, upscale, models, health, documentation):
+        app.include_router(router.router)
+    app.openapi = lambda: documentation.openapi_document(app)  # type: ignore[method-assign]  # FastAPI's own way
+    app.add_middleware(Envelope, is_draining=lambda: app.state.readiness.draining)
+    return app
+
+
+def _assemble(app: FastAPI, settings: Settings) -> None:
+    state = app.state
+    state.settings = settings
+    state.readiness = Readiness()
+    state.registry = Registry.open(settings.store, device=settings.device, threads=settings.threads)
+    state.admission = Admission(max_requests=settings.max_requests, max_bytes=settings.max_memory_bytes)
+    state.threads = CodecThreads(settings.codec_threads)
+    state.scheduler = Scheduler(max_batch_pixels=settings.max_batch_pixels, max_wait_s=settings.max_wait_s)
+    state.upscaler = Upscaler(
+        state.registry,
+        state.scheduler,
+        admission=state.admission,
+        threads=state.threads,
+        limits=UpscaleLimits(
+            image=ImageLimits(max_input_pixels=settings.max_input_pixels, max_side=settings.max_side),
+            max_output_pixels=settings.max_output_pixels,
+            max_tile=settings.max_tile,
+        ),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    state = app.state
+    state.scheduler.start()
+    # Warmed while it listens: /livez answers, /readyz says not-ready, and who cannot wait is served slowly.
+    warming = asyncio.create_task(_warm_up(state.registry, state.readiness))
+    try:
+        yield
+    finally:
+        warming.cancel()
+        with suppress(asyncio.CancelledError):
+            await warming
+        await state.scheduler.aclose(drain=True)
+        state.threads.close()
+
+
+async def _warm_up(registry: Registry, readiness: Readiness) -> None:
+    try:
+        await asyncio.to_thread(registry.warm_up)
+    except Exception as error:  # whatever it is, it is said at /readyz and in the log
+        log.exception("a model could not be warmed up; the service stays not ready")
+        readiness.failed(f"A model could not be warmed up: {error}")
+    else:
+        log.info("ready", models=sorted(registry.models))
+        readiness.ready()
+
+
+# Handlers for the framework's own refusals. They answer nothing but raise ours, up to the envelope, which renders it.
+
+
+async def _refuse(request: Request, error: Exception) -> NoReturn:
+    if isinstance(error, RequestValidationError):
+        raise from_validation(error) from error
+    if isinstance(error, HTTPException):
+        raise from_framework(error, path=request.url.path) from error
+    raise error
+
+
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    allowed = _allowed_methods(request)
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers={"Allow": ", ".join(allowed)})
+    raise MethodNotAllowed(
+        f"{shorten(request.url.path)} takes {' or '.join(allowed)}, not {shorten(request.method)}.",
+        members={"allowed": allowed},
+        headers={"Allow": ", ".join(allowed)},
+    ) from error
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """What the routes at the request's path take, HEAD with GET, and OPTIONS."""
+    allowed: list[str] = []
+    for method in METHODS:
+        scope: dict[str, Any] = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
+            allowed += [method, "HEAD"] if method == "GET" else [method]
+    return [*allowed, "OPTIONS"]

@@ -1,0 +1,97 @@
+"""Protocol: HTTP/1.1 as uvicorn parses it, with the limits that it lacks.
+
+Without them a client that sends headers for ever, or goes on with a body that has been refused, costs memory or a
+connection for ever. What is refused here, or is no HTTP at all, is answered as a problem as well, though no application
+has seen it.
+"""
+
+import asyncio
+import uuid
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from service.errors import BadRequest
+from service.problems import problem_response
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection. A request's head has `max_head_bytes` and `head_timeout_s`; so has a refused body's rest."""
+
+    def __init__(self, *args: Any, max_head_bytes: int, head_timeout_s: float, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own arguments
+        super().__init__(*args, **kwargs)
+        self._max_head_bytes = max_head_bytes
+        self._head_timeout_s = head_timeout_s
+        self._head_bytes = 0
+        self._in_head = True
+        self._in_message = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """A new connection owes a request."""
+        super().connection_made(transport)
+        self._set_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is owed any more."""
+        self._clear_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a head. httptools keeps a header to itself until its end, so bytes are counted."""
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > self._max_head_bytes and not self.transport.is_closing():
+            self.send_400_response(f"The request's headers have more than {self._max_head_bytes} bytes.")
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        if not self._in_head:
+            self._in_head = True
+            self._head_bytes = 0
+        self._in_message = True
+        if self._deadline is None:
+            self._set_deadline()
+
+    def on_headers_complete(self) -> None:
+        """The head is complete: the body has its own limits, in the application."""
+        self._in_head = False
+        self._clear_deadline()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is complete."""
+        self._in_message = False
+        self._clear_deadline()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Where the answer was given before the body had come, the rest is read and dropped, but not for ever.
+
+        To close at once would reset the connection, and the client could lose the answer.
+        """
+        super().on_response_complete()
+        if self._in_message and not self._in_head and not self.transport.is_closing():
+            self._set_deadline()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer `msg` as a problem and close."""
+        request_id = uuid.uuid4().hex
+        answer = problem_response(BadRequest(msg), request_id=request_id)
+        answer.headers["X-Request-ID"] = request_id
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers["Connection"] = "close"
+        lines = [name + b": " + value + b"\r\n" for name, value in answer.raw_headers]
+        self.transport.write(b"".join([STATUS_LINE[answer.status_code], *lines, b"\r\n", bytes(answer.body)]))
+        self.transport.close()
+
+    def _set_deadline(self) -> None:
+        self._clear_deadline()
+        self._deadline = self.loop.call_later(self._head_timeout_s, self.transport.close)
+
+    def _clear_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

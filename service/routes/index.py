@@ -1,0 +1,37 @@
+"""Index: what this service is, for someone who opens its root."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from service.routes.state import TheRegistry, TheSettings
+
+router = APIRouter(tags=["documentation"])
+
+
+class Limits(BaseModel):
+    """What is refused; see the settings of the same names."""
+
+    max_body_bytes: int
+    max_input_pixels: int
+    max_output_pixels: int
+    max_side: int
+
+
+class Index(BaseModel):
+    """Where to go from here."""
+
+    service: str
+    models: list[str]
+    limits: Limits
+    links: dict[str, str]
+
+
+@router.get("/", summary="Where to go from here")
+async def index(registry: TheRegistry, settings: TheSettings) -> Index:
+    """The models' names, the limits, and the paths of the rest."""
+    return Index(
+        service="srserve",
+        models=sorted(registry.models),
+        limits=Limits.model_validate(settings, from_attributes=True),
+        links={"upscale": "/upscale", "models": "/models", "documentation": "/docs", "problems": "/problems"},
+    )

@@ -1,0 +1,151 @@
+"""Server: one process that listens, serves, and goes without losing a request.
+
+SIGTERM -> /readyz says 503, while new connections are still taken for `drain_delay_s`, until the gateway looks away
+        -> no new connections; what was accepted is finished, in at most `drain_timeout_s`
+        -> exit 0, or 1 if something had to be cut.
+A second SIGTERM skips the delay, a third cuts what is running. SIGINT (Ctrl+C) begins with the second.
+"""
+
+import asyncio
+import functools
+import os
+import signal
+import socket
+import sys
+import time
+from types import FrameType
+from typing import TextIO
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from pydantic import ValidationError
+
+from service.admission import Readiness
+from service.app import create_app
+from service.errors import StoreError
+from service.protocol import LimitedProtocol
+from service.settings import Settings, explain, load_settings
+from service.telemetry import configure_logging
+
+BACKLOG = 2048  # connections that the kernel may hold for us
+CUT_GRACE_S = 1.0  # for the last answers to leave
+
+log = structlog.get_logger("service")
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until told to stop; the exit status. 2: a setting or the store is not what it must be."""
+    try:
+        settings = load_settings(arguments)
+    except ValidationError as error:
+        return _refuse_to_start(explain(error))
+    configure_logging(level=settings.log_level, style=settings.log_format)
+    try:
+        listener = listen(settings)
+    except OSError as error:
+        return _refuse_to_start(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+    with listener:
+        try:
+            app = create_app(settings)
+        except StoreError as error:
+            return _refuse_to_start(str(error))
+        host, port = listener.getsockname()[:2]
+        log.info("listening", url=f"http://{host}:{port}", pid=os.getpid(), store=str(settings.store))
+        server = DrainingServer(server_config(app, settings), app.state.readiness, settings)
+        server.run(sockets=[listener])
+    log.info("stopped", cut_requests=server.cut_requests)
+    return 1 if server.cut_requests else 0
+
+
+class DrainingServer(uvicorn.Server):
+    """uvicorn, which by itself refuses new connections the moment SIGTERM comes, and exits with the signal's status."""
+
+    def __init__(self, config: uvicorn.Config, readiness: Readiness, settings: Settings) -> None:
+        super().__init__(config)
+        self._readiness = readiness
+        self._drain_delay_s = settings.drain_delay_s
+        self._drain_timeout_s = settings.drain_timeout_s
+        self._stop_at: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.cut_requests = 0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The next step of the way out; see the top of this file."""
+        self._readiness.drain()
+        if self.should_exit and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._cut)
+        elif self._stop_at is not None or sig == signal.SIGINT:
+            self.should_exit = True
+        else:
+            self._stop_at = time.monotonic() + self._drain_delay_s
+
+    async def on_tick(self, counter: int) -> bool:
+        """Every 0.1 s: whether to stop now."""
+        if self._stop_at is not None and time.monotonic() >= self._stop_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no new connections, finish what was accepted, then end the application."""
+        self._loop = asyncio.get_running_loop()
+        log.info("draining", requests=len(self.server_state.tasks))
+        cut = self._loop.call_later(self._drain_timeout_s, self._cut)
+        await super().shutdown(sockets)
+        cut.cancel()
+
+    def _cut(self) -> None:
+        """Cancel what is still running; each request is answered 503 if its client listens, for CUT_GRACE_S."""
+        assert self._loop is not None
+        self.cut_requests += len(self.server_state.tasks)
+        for task in self.server_state.tasks:
+            task.cancel()
+        self._loop.call_later(CUT_GRACE_S, self._abort)
+
+    def _abort(self) -> None:
+        for connection in self.server_state.connections:
+            if isinstance(connection, LimitedProtocol):
+                connection.transport.abort()
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn runs `app`: one process, our protocol, our logging."""
+    protocol = functools.partial(
+        LimitedProtocol, max_head_bytes=settings.max_head_bytes, head_timeout_s=settings.head_timeout_s
+    )
+    return uvicorn.Config(
+        app,
+        http=protocol,  # type: ignore[arg-type]  # it calls this to make a protocol, and asks no more of a class
+        loop="auto",  # uvloop, where it is installed
+        ws="none",
+        lifespan="on",
+        access_log=False,  # the envelope writes the line
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_s,
+        backlog=BACKLOG,
+    )
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A listening socket. Raises OSError when the address is taken or is none of this machine."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        # Inherited by accepted sockets: the kernel drops a client that takes nothing of its answer for so long.
+        # Such a client would hold its place among `max_requests` for ever.
+        timeout_ms = int(settings.send_timeout_s * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _refuse_to_start(reason: str, *, stream: TextIO | None = None) -> int:
+    print(f"srserve does not start:\n{reason}", file=stream or sys.stderr)
+    return 2

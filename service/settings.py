@@ -1,0 +1,138 @@
+"""Settings: every number that an operator can turn, read once at start from `SR_...` variables or flags.
+
+Names carry their units (`_bytes`, `_pixels`, `_s`). A variable that starts with SR_ and is no setting is refused with
+the nearest right name, for a misspelt limit that is silently ignored is no limit.
+"""
+
+import difflib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
+
+ENV_PREFIX = "SR_"
+DEFAULT_STORE = Path(__file__).resolve().parent.parent / "store"
+MIB = 2**20
+
+
+class Settings(BaseSettings):
+    """Super-resolution over HTTP. Each flag is a variable as well: --max-tile is SR_MAX_TILE; a flag wins."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_ignore_empty=True,  # compose files pass on unset variables as empty ones
+        frozen=True,
+        extra="forbid",
+        cli_kebab_case=True,
+        cli_prog_name="python -m service",
+    )
+
+    # Where it listens
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="TCP port; 0 takes a free one")
+    keep_alive_s: PositiveInt = Field(
+        75, description="Seconds that an idle connection stays open; keep it above the gateway's own"
+    )
+
+    # What it runs
+    store: Path = Field(DEFAULT_STORE, description="Folder of the model store")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where there is one")
+    threads: NonNegativeInt = Field(0, description="Threads of one inference on a CPU; 0 takes all cores")
+    codec_threads: NonNegativeInt = Field(0, description="Threads that decode and encode; 0 takes all cores")
+    max_tile: Annotated[int, Field(ge=16, le=4096)] = Field(
+        512, description="Longest side of a tile in LR pixels, halo included; a smaller image is one tile"
+    )
+    max_batch_pixels: NonNegativeInt = Field(
+        0, description="LR pixels that share one forward pass; 0: one tile on a CPU, a million pixels on a GPU"
+    )
+    max_wait_s: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="Seconds that a tile may wait for others to share its batch; 0 on a CPU"
+    )
+
+    # What it refuses
+    max_body_bytes: PositiveInt = Field(32 * MIB, description="Bytes of one request body")
+    max_input_pixels: PositiveInt = Field(32_000_000, description="Pixels of one image, before it is decoded")
+    max_output_pixels: PositiveInt = Field(128_000_000, description="Pixels of one answer")
+    max_side: PositiveInt = Field(16_384, description="Pixels along the longer side of one image")
+    max_requests: PositiveInt = Field(64, description="Upscale requests in flight, uploads and answers included")
+    max_memory_bytes: PositiveInt = Field(
+        2048 * MIB, description="Bytes that all requests in flight may need at their predicted peaks"
+    )
+    max_head_bytes: PositiveInt = Field(64 * 1024, description="Bytes of a request line with its headers")
+
+    # How long it waits
+    head_timeout_s: PositiveFloat = Field(15.0, description="Seconds in which a request's headers must come")
+    body_timeout_s: PositiveFloat = Field(30.0, description="Seconds in which a request's body must come")
+    send_timeout_s: PositiveFloat = Field(
+        60.0, description="Seconds after which a client that takes nothing of its answer is dropped"
+    )
+    drain_delay_s: NonNegativeFloat = Field(
+        5.0, description="Seconds between SIGTERM and the last new connection, for the gateway to look away"
+    )
+    drain_timeout_s: PositiveInt = Field(45, description="Seconds that accepted requests get to finish after that")
+
+    # What it says
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
+    log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or for people")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_variables(cls, values: Any) -> Any:  # noqa: ANN401 - pydantic's own signature
+        # pydantic-settings ignores variables that match no field, `extra="forbid"` or not.
+        problems = misspelt(os.environ, known=cls.variables())
+        if problems:
+            raise ValueError("; ".join(problems))
+        return values
+
+    @model_validator(mode="after")
+    def _limits_fit_together(self) -> Self:
+        if self.max_input_pixels > self.max_output_pixels:
+            raise ValueError("max_output_pixels must be at least max_input_pixels")
+        return self
+
+    @classmethod
+    def variables(cls) -> list[str]:
+        """The names of all environment variables that are read, upper case."""
+        return [ENV_PREFIX + name.upper() for name in cls.model_fields]
+
+
+def misspelt(names: Iterable[str], *, known: list[str]) -> list[str]:
+    """One sentence for each of `names` that carries the prefix and is not `known`, with the nearest known name."""
+    problems = []
+    for name in sorted(names):
+        if not name.upper().startswith(ENV_PREFIX) or name.upper() in known:
+            continue
+        nearest = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.7)
+        hint = f"did you mean {nearest[0]}?" if nearest else "see `python -m service --help`"
+        problems.append(f"{name} is no setting: {hint}")
+    return problems
+
+
+def load_settings(arguments: list[str]) -> Settings:
+    """Settings from flags (`--max-tile 256`) over the environment.
+
+    Raises ValidationError; exits with status 2 on an unknown flag and 0 after `--help`, as argparse does.
+    """
+    return CliApp.run(Settings, cli_args=arguments)
+
+
+def explain(error: ValidationError) -> str:
+    """The error in one line a setting, naming its variable as the operator wrote it."""
+    lines = []
+    for problem in error.errors():
+        name = "".join(ENV_PREFIX + str(part).upper() for part in problem["loc"][:1])
+        message = problem["msg"].removeprefix("Value error, ")
+        value = f" (is {problem['input']!r:.60})" if name else ""
+        lines.append(f"{name}: {message}{value}" if name else message)
+    return "\n".join(lines)

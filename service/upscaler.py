@@ -1,0 +1,191 @@
+"""Upscaler: the way of one picture through the service, from bytes to bytes. Every other file is one step of it."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from service.admission import Admission, Permit, predicted_peak_bytes
+from service.body import RequestBody, Upload
+from service.codecs import (
+    MEDIA_TYPES,
+    DecodedImage,
+    EncodeOptions,
+    ImageHeader,
+    ImageLimits,
+    check_encodable,
+    check_header,
+    check_media_type,
+    choose_format,
+    decode,
+    encode,
+    read_header,
+)
+from service.errors import OutputTooLarge
+from service.registry import Registry, ServedGraph
+from service.scheduler import Scheduler, Work, WorkStats
+from service.sessions import Session
+from service.telemetry import RequestRecord
+from service.threads import CodecThreads
+from service.tiling import Plane, plan_tiles
+
+VERSION_LENGTH = 12  # hex digits: enough to tell any two weights apart
+
+
+@dataclass(frozen=True)
+class UpscaleParams:
+    """What the caller asks for. `accept` is the Accept header, which chooses the format where `format` is None."""
+
+    model: str
+    scale: int
+    format: str | None = None
+    accept: str | None = None
+    quality: int | None = None
+    tiling: Literal["fast", "exact"] = "fast"
+    metadata: Literal["keep", "strip"] = "keep"
+
+
+@dataclass(frozen=True)
+class UpscaleRequest:
+    """One request under way: its body (unread), its wishes, its place in the service, and what is noted of it."""
+
+    body: RequestBody
+    params: UpscaleParams
+    permit: Permit
+    record: RequestRecord
+
+
+@dataclass(frozen=True)
+class UpscaleAnswer:
+    """The SR picture's file, and the headers that say how it was made."""
+
+    content: bytes
+    media_type: str
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class UpscaleLimits:
+    """What is refused before a pixel is decoded, and the longest side of a tile; all in pixels."""
+
+    image: ImageLimits
+    max_output_pixels: int
+    max_tile: int
+
+
+class Upscaler:
+    """One for the whole service; `upscale` runs many times at once, each under its own Permit."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        scheduler: Scheduler,
+        *,
+        admission: Admission,
+        threads: CodecThreads,
+        limits: UpscaleLimits,
+    ) -> None:
+        self._registry = registry
+        self._scheduler = scheduler
+        self._admission = admission
+        self._threads = threads
+        self._limits = limits
+
+    async def upscale(self, request: UpscaleRequest) -> UpscaleAnswer:
+        """The picture of the request's body, `scale` times as large in each direction.
+
+        Raises whatever ServiceError is the caller's fault or ours, cheapest first: model, scale, format, body,
+        header, limits, room, pixels, network, result. A client that goes away ends it within one batch.
+        """
+        params = request.params
+        graph = self._registry.get(params.model).graph(params.scale)
+        options = EncodeOptions(
+            format=choose_format(params.format, params.accept),
+            quality=params.quality,
+            metadata=params.metadata,
+        )
+        request.record.facts |= {"model": params.model, "scale": params.scale, "format": options.format}
+        with request.record.times.stage("read"):
+            upload = await request.body.read()
+        return await request.body.while_connected(self._answer(upload, graph, options, request))
+
+    async def _answer(
+        self, upload: Upload, graph: ServedGraph, options: EncodeOptions, request: UpscaleRequest
+    ) -> UpscaleAnswer:
+        with request.record.times.stage("decode"):
+            header = await self._threads.run(read_header, upload.content)
+            self._admit(upload, header, graph, request)
+            session = graph.session if header.bits == 8 else await self._threads.run(_float_session, graph)
+            lr = await self._threads.run(decode, upload.content, header)
+        check_encodable(lr, options)
+        sr, stats = await self._run(lr, session, request)
+        del lr  # before the encoder takes its share of memory
+        with request.record.times.stage("encode"):
+            content = await self._threads.run(encode, sr, options)
+        request.permit.shrink(held_bytes=len(content))
+        request.record.facts |= {"tiles": stats.tiles, "answer_bytes": len(content)}
+        return UpscaleAnswer(content, MEDIA_TYPES[options.format], _headers(graph, request.params, stats))
+
+    def _admit(self, upload: Upload, header: ImageHeader, graph: ServedGraph, request: UpscaleRequest) -> None:
+        """Every limit, from the header alone: a bomb costs as much as any other refusal."""
+        scale = graph.manifest.scale
+        request.record.facts |= {
+            "input_format": header.format,
+            "input_pixels": header.pixels,
+            "body_bytes": len(upload.content),
+        }
+        check_media_type(upload.media_type, header)
+        check_header(header, self._limits.image)
+        output_pixels = header.pixels * scale**2
+        if output_pixels > self._limits.max_output_pixels:
+            raise OutputTooLarge(
+                f"The answer would have {header.width * scale} x {header.height * scale} = {output_pixels} pixels, "
+                f"and the limit is {self._limits.max_output_pixels}.",
+                members={"limit": self._limits.max_output_pixels, "actual": output_pixels},
+            )
+        request.permit.reserve(
+            peak_bytes=predicted_peak_bytes(header, scale=scale, body_bytes=len(upload.content)),
+            macs=_planes(header) * header.pixels * graph.manifest.macs_per_lr_pixel,
+        )
+
+    async def _run(self, lr: DecodedImage, session: Session, request: UpscaleRequest) -> tuple[DecodedImage, WorkStats]:
+        """The network over the colours and, as a picture of its own, the alpha channel."""
+        manifest = session.manifest
+        planes = [Plane(pixels, manifest.scale) for pixels in (lr.colour, lr.alpha) if pixels is not None]
+        halo = manifest.halo_exact if request.params.tiling == "exact" else manifest.halo
+        height, width = lr.colour.shape[:2]
+        work = Work(
+            session=session,
+            # Where an operator chose tiles too small for this network's context, its tiles are larger.
+            plan=plan_tiles(height, width, halo=halo, max_tile=max(self._limits.max_tile, 4 * halo)),
+            planes=planes,
+            request_id=request.record.request_id,
+        )
+        stats = await self._scheduler.run(work)
+        request.record.times.add("queue", stats.queue_s)
+        request.record.times.add("infer", stats.infer_s)
+        self._admission.learn(macs=work.plan.pixels * len(planes) * manifest.macs_per_lr_pixel, seconds=stats.infer_s)
+        alpha = planes[1].output if lr.alpha is not None else None
+        return replace(lr, colour=planes[0].output, alpha=alpha), stats
+
+
+def model_version(graph: ServedGraph) -> str:
+    """The beginning of the weights' sha256, or of the graph's own where it holds its weights."""
+    return (graph.manifest.weights_sha256 or graph.session.sha256)[:VERSION_LENGTH]
+
+
+def _float_session(graph: ServedGraph) -> Session:
+    return graph.float_session
+
+
+def _planes(header: ImageHeader) -> int:
+    return 2 if header.has_alpha else 1
+
+
+def _headers(graph: ServedGraph, params: UpscaleParams, stats: WorkStats) -> dict[str, str]:
+    return {
+        "X-SR-Model": params.model,
+        "X-SR-Model-Version": model_version(graph),
+        "X-SR-Scale": str(params.scale),
+        "X-SR-Tiles": str(stats.tiles),
+        "X-SR-Tiling": params.tiling,
+        "X-SR-Device": graph.session.device,
+    }

@@ -1,0 +1,108 @@
+"""Admission: a place and room for each request, 429 at once when there is none, and everything given back."""
+
+from contextlib import suppress
+
+import pytest
+
+from service.admission import Admission, Readiness
+from service.errors import Draining, NotReady, OutputTooLarge, Overloaded
+
+
+def test_requests_are_counted_while_they_are_inside() -> None:
+    admission = Admission(max_requests=2, max_bytes=100)
+    with admission.enter(body_bytes=10), admission.enter(body_bytes=20):
+        assert admission.requests == 2
+        assert admission.bytes == 30
+    assert admission.requests == 0
+    assert admission.bytes == 0
+
+
+def test_one_request_too_many_is_refused_and_leaves_no_trace() -> None:
+    admission = Admission(max_requests=1, max_bytes=100)
+    with admission.enter(body_bytes=0):
+        with pytest.raises(Overloaded) as caught, admission.enter(body_bytes=0):
+            pytest.fail("it came in")
+        assert caught.value.members == {"limit": 1, "actual": 2}
+        assert caught.value.retry_after_s is not None
+        assert admission.requests == 1
+    with admission.enter(body_bytes=0):
+        pass
+
+
+def test_a_request_that_fails_gives_its_place_and_room_back() -> None:
+    admission = Admission(max_requests=1, max_bytes=100)
+    with suppress(ZeroDivisionError), admission.enter(body_bytes=0) as permit:
+        permit.reserve(peak_bytes=90, macs=5)
+        _ = 1 / 0
+    assert admission.requests == 0
+    assert admission.bytes == 0
+    assert admission.drain_s() == 0
+
+
+def test_bodies_being_read_count_too() -> None:
+    admission = Admission(max_requests=9, max_bytes=100)
+    with admission.enter(body_bytes=60), pytest.raises(Overloaded), admission.enter(body_bytes=60):
+        pytest.fail("it came in")
+
+
+def test_the_predicted_peak_replaces_the_body() -> None:
+    admission = Admission(max_requests=9, max_bytes=100)
+    with admission.enter(body_bytes=60) as permit:
+        permit.reserve(peak_bytes=100, macs=0)
+        assert admission.bytes == 100
+        permit.shrink(held_bytes=30)
+        assert admission.bytes == 30
+
+
+def test_what_does_not_fit_now_is_overload_and_what_never_fits_is_the_requests_fault() -> None:
+    admission = Admission(max_requests=9, max_bytes=100)
+    with admission.enter(body_bytes=0) as first, admission.enter(body_bytes=0) as second:
+        first.reserve(peak_bytes=60, macs=0)
+        with pytest.raises(Overloaded) as now:
+            second.reserve(peak_bytes=41, macs=0)
+        with pytest.raises(OutputTooLarge) as never:
+            second.reserve(peak_bytes=101, macs=0)
+        second.reserve(peak_bytes=40, macs=0)
+    assert now.value.members == {"limit": 100, "actual": 101}
+    assert never.value.members == {"limit": 100, "actual": 101}
+
+
+def test_retry_after_is_the_work_in_flight_over_the_measured_speed() -> None:
+    admission = Admission(max_requests=1, max_bytes=100)
+    for _ in range(200):
+        admission.learn(macs=1_000, seconds=1.0)
+    with admission.enter(body_bytes=0) as permit:
+        permit.reserve(peak_bytes=0, macs=7_000)
+        with pytest.raises(Overloaded) as caught, admission.enter(body_bytes=0):
+            pytest.fail("it came in")
+        assert caught.value.retry_after_s == pytest.approx(7.0)
+        permit.shrink(held_bytes=0)
+        assert admission.drain_s() == 0
+
+
+def test_a_model_that_costs_nothing_teaches_nothing() -> None:
+    admission = Admission(max_requests=1, max_bytes=100)
+    admission.learn(macs=0, seconds=1.0)
+    admission.learn(macs=10, seconds=0.0)
+    with admission.enter(body_bytes=0) as permit:
+        permit.reserve(peak_bytes=0, macs=10**11)
+        assert admission.drain_s() == pytest.approx(1.0)
+
+
+def test_readiness_goes_from_starting_over_ready_to_draining() -> None:
+    readiness = Readiness()
+    assert isinstance(readiness.obstacle(), NotReady)
+    readiness.ready()
+    assert readiness.obstacle() is None
+    readiness.drain()
+    obstacle = readiness.obstacle()
+    assert isinstance(obstacle, Draining)
+    assert obstacle.retry_after_s is not None
+
+
+def test_a_failed_warm_up_is_told() -> None:
+    readiness = Readiness()
+    readiness.failed("no memory")
+    obstacle = readiness.obstacle()
+    assert isinstance(obstacle, NotReady)
+    assert obstacle.detail == "no memory"

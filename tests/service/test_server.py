@@ -1,0 +1,167 @@
+"""The process: it does not start with a mistake, and it does not go with a request unanswered."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import pytest
+
+from tests import oracles
+from tests.conftest import REPOSITORY, Launch, LiveServer, eventually
+from tests.service.pictures import as_file, as_pixels, pixels
+
+# Hundreds of tiles of 16 pixels: an answer that takes a while on any machine.
+SLOW = {"max_tile": 16}
+SLOW_PATH = "/upscale?model=blur&scale=2&format=png"
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`python -m service`, which is expected to end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        cwd=REPOSITORY,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_misspelt_variable_stops_the_start_with_the_right_name() -> None:
+    ended = run(SR_MAX_TIEL="5")
+    assert ended.returncode == 2
+    assert "SR_MAX_TIEL is no setting: did you mean SR_MAX_TILE?" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_store_that_is_not_there_stops_the_start_with_its_path(tmp_path: Path) -> None:
+    ended = run("--port", "0", "--store", str(tmp_path / "nowhere"))
+    assert ended.returncode == 2
+    assert str(tmp_path / "nowhere") in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_port_that_is_taken_stops_the_start(oracle_store: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = run("--port", str(port), "--store", str(oracle_store))
+    assert ended.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+
+
+def test_help_names_the_settings() -> None:
+    ended = run("--help")
+    assert ended.returncode == 0
+    assert "--drain-delay-s" in ended.stdout
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_server_goes_at_once_with_status_0(launch: Launch, sig: signal.Signals) -> None:
+    server = launch()
+    with server.client() as client:
+        client.get("/livez")  # and keeps its idle connection
+        assert server.stop(sig) == 0
+    assert server.lines("stopped")
+
+
+def test_everything_it_says_is_json(launch: Launch) -> None:
+    server = launch()
+    server.stop()
+    assert server.lines("stopped")  # all other lines were parsed on the way to this one
+    assert server.log.with_suffix(".err").read_text() == ""
+
+
+def test_after_sigterm_it_is_not_ready_and_still_answers_until_the_delay_is_over(launch: Launch) -> None:
+    server = launch(drain_delay_s=1.5)
+    server.process.send_signal(signal.SIGTERM)
+    with server.client() as client:
+        assert eventually(lambda: client.get("/readyz").status_code == 503, timeout_s=1.0)
+        ready = client.get("/readyz")
+        assert (ready.json()["code"], ready.headers["connection"]) == ("draining", "close")
+        lr = pixels(5, 5)
+        answer = client.post("/upscale?model=nearest&scale=2", content=as_file(lr))
+        assert np.array_equal(as_pixels(answer.content), oracles.nearest(lr, 2))
+    assert server.process.wait(20) == 0
+
+
+def test_a_second_sigterm_skips_the_delay(launch: Launch) -> None:
+    server = launch(drain_delay_s=60)
+    server.process.send_signal(signal.SIGTERM)
+    with server.client() as client:
+        assert eventually(lambda: client.get("/readyz").status_code == 503)
+    started = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(30) == 0
+    assert time.monotonic() - started < 20
+
+
+def _gateway(server: LiveServer, halt: threading.Event, content: bytes) -> list[int | str]:
+    """Sends one picture after another while the server says that it is ready; what came of each."""
+    results: list[int | str] = []
+    with server.client() as client:
+        while not halt.is_set():
+            try:
+                results.append(client.post(SLOW_PATH, content=content).status_code)
+            except httpx2.TransportError as error:
+                results.append(repr(error))
+    return results
+
+
+def test_sigterm_under_load_loses_no_accepted_request(launch: Launch) -> None:
+    server = launch(**SLOW, drain_delay_s=1.0)
+    content = as_file(pixels(60, 60))
+    halt = threading.Event()
+    with ThreadPoolExecutor(6) as pool, server.client() as health:
+        senders = [pool.submit(_gateway, server, halt, content) for _ in range(6)]
+        assert eventually(lambda: len(server.lines()) > 10)
+        server.process.send_signal(signal.SIGTERM)
+        assert eventually(lambda: health.get("/readyz").status_code == 503, timeout_s=0.9)
+        halt.set()  # a gateway that has seen the 503 sends no more; what it has sent must be answered
+        results = [result for sender in senders for result in sender.result()]
+    assert server.process.wait(60) == 0
+    assert set(results) == {200}
+    assert len(results) > 10
+
+
+def test_what_is_running_is_finished_after_the_port_is_closed(launch: Launch) -> None:
+    server = launch(**SLOW, drain_delay_s=0)
+    lr = pixels(700, 700)
+    with ThreadPoolExecutor(1) as pool, server.client() as client:
+        answer = pool.submit(client.post, SLOW_PATH, content=as_file(lr))
+        time.sleep(0.5)  # of the seconds that it takes
+        server.process.send_signal(signal.SIGTERM)
+        refused = eventually(lambda: not _connects(server))
+        assert refused
+        assert not answer.done(), "the picture was too small for this test"
+        assert np.array_equal(as_pixels(answer.result().content), oracles.blur(lr, 2))
+    assert server.process.wait(30) == 0
+
+
+def test_what_does_not_end_in_time_is_cut_and_admitted_in_the_status(launch: Launch) -> None:
+    server = launch(**SLOW, drain_delay_s=0, drain_timeout_s=1)
+    with ThreadPoolExecutor(1) as pool, server.client() as client:
+        answer = pool.submit(client.post, SLOW_PATH, content=as_file(pixels(1500, 1500)))
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(40) == 1
+        assert (answer.result().status_code, answer.result().json()["code"]) == (503, "draining")
+    assert server.lines("stopped")[0]["cut_requests"] == 1
+
+
+def _connects(server: LiveServer) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
