@@ -1,0 +1,104 @@
+"""The last step: pixels and what travels beside them become the bytes of the answer."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from service.codecs import avif, exif, jpeg, png, tiff_write, webp
+from service.codecs.formats import OUTPUT_FORMATS
+from service.codecs.image import DecodedImage, Metadata
+from service.codecs.negotiate import check_quality
+from service.errors import AlphaNotRepresentable, BadParameter, OutputTooLarge
+
+DEFAULT_QUALITY = {"jpeg": 95, "webp": 90, "avif": 90}
+"""Where the caller names none. 100 is lossless for WebP only."""
+
+_MAX_SIDES = {"jpeg": jpeg.MAX_SIDE, "webp": webp.MAX_SIDE}
+_MAX_PIXELS = {"avif": avif.MAX_OUTPUT_PIXELS}
+
+
+@dataclass(frozen=True)
+class EncodeOptions:
+    """How the answer is written."""
+
+    format: str
+    """One of `formats.OUTPUT_FORMATS`."""
+    quality: int | None = None
+    """1 to 100 for jpeg, webp and avif; png and tiff are lossless and meet any."""
+    metadata: Literal["keep", "strip"] = "keep"
+    """EXIF and XMP; an ICC profile is colour, and always kept."""
+
+
+def check_encodable(image: DecodedImage, options: EncodeOptions, *, height: int, width: int) -> None:
+    """Refuse before the network runs what could not be written after it, at [height, width].
+
+    Raises BadParameter (quality; metadata too large for the format), AlphaNotRepresentable, OutputTooLarge.
+    """
+    name = options.format
+    check_quality(options.quality)
+    if name == "jpeg" and not image.opaque:
+        able = [other for other in OUTPUT_FORMATS if other != "jpeg"]
+        raise AlphaNotRepresentable(
+            f"The image is partly transparent, which jpeg cannot hold; {', '.join(able)} can.",
+            members={"supported": able},
+        )
+    longest = max(height, width)
+    if longest > _MAX_SIDES.get(name, longest):
+        raise OutputTooLarge(
+            f"The answer would be {width}x{height} pixels; {name} holds at most {_MAX_SIDES[name]} on a side.",
+            members={"limit": _MAX_SIDES[name], "actual": longest},
+        )
+    if height * width > _MAX_PIXELS.get(name, height * width):
+        raise OutputTooLarge(
+            f"The answer would have {height * width} pixels; as {name} at most {_MAX_PIXELS[name]} are written, "
+            "for its encoder's need of memory. The other formats take more.",
+            members={"limit": _MAX_PIXELS[name], "actual": height * width},
+        )
+    if name == "jpeg":
+        _check_segments(_carried(image.metadata, options, height=height, width=width))
+
+
+def encode(image: DecodedImage, options: EncodeOptions) -> bytes:
+    """The file: grey where `image.grey`, 16 bits where the pixels and the format have them (png, tiff), else 8.
+
+    WebP drops an alpha that is full everywhere (its format has no room for it); png, tiff and avif keep it.
+    `image` is not changed. Raises as `check_encodable`.
+    """
+    height, width = image.colour.shape[:2]
+    check_encodable(image, options, height=height, width=width)
+    metadata = _carried(image.metadata, options, height=height, width=width)
+    quality = options.quality or DEFAULT_QUALITY.get(options.format, 0)
+    match options.format:
+        case "png":
+            return png.encode(image, metadata)
+        case "tiff":
+            return tiff_write.encode(image, metadata)
+        case "jpeg":
+            return jpeg.encode(image, metadata, quality=quality)
+        case "webp":
+            return webp.encode(image, metadata, quality=quality)
+        case "avif":
+            return avif.encode(image, metadata, quality=quality)
+        case other:
+            raise ValueError(f"{other!r} is not one of {OUTPUT_FORMATS}")
+
+
+def _carried(metadata: Metadata, options: EncodeOptions, *, height: int, width: int) -> Metadata:
+    if options.metadata == "strip":
+        return Metadata(icc_profile=metadata.icc_profile)
+    if metadata.exif is None:
+        return metadata
+    return replace(metadata, exif=exif.resized(metadata.exif, height=height, width=width))
+
+
+def _check_segments(metadata: Metadata) -> None:
+    for what, prefix, block in (
+        ("EXIF", jpeg.EXIF_PREFIX, metadata.exif),
+        ("XMP", jpeg.XMP_PREFIX, metadata.xmp),
+    ):
+        room = jpeg.MAX_SEGMENT_BYTES - len(prefix)
+        if block and len(block) > room:
+            raise BadParameter(
+                f"The image's {what} has {len(block)} bytes; jpeg holds at most {room}. "
+                "Send metadata=strip, or ask for png, webp, avif or tiff.",
+                members={"parameter": "metadata", "limit": room, "actual": len(block)},
+            )
