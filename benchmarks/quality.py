@@ -77,11 +77,12 @@ def served_scales(client: httpx2.Client, wanted: list[str] | None) -> list[tuple
     Raises:
         ValueError: a wanted model is not served.
     """
-    served = {entry["name"]: entry["scales"] for entry in client.get("/models").raise_for_status().json()["models"]}
+    served: dict[str, list[int]] = {
+        entry["name"]: entry["scales"] for entry in client.get("/models").raise_for_status().json()
+    }
     if unknown := set(wanted or ()) - set(served):
         raise ValueError(f"not served: {', '.join(sorted(unknown))}; served: {', '.join(sorted(served))}")
-    scales = {name: [int(entry["scale"]) for entry in entries] for name, entries in served.items()}
-    return [(name, scale) for name in sorted(wanted or scales) for scale in sorted(scales[name])]
+    return [(name, scale) for name in sorted(wanted or served) for scale in sorted(served[name])]
 
 
 def run(client: httpx2.Client, folders: list[Path], *, models: list[str] | None, scales: list[int] | None) -> list[Row]:
