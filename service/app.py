@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from importlib import metadata
 from typing import Any, NoReturn
 
 import structlog
@@ -36,6 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     app = FastAPI(
         title="srserve",
+        version=_version(),
         description="Super-resolution as a service: a picture goes in and comes out larger.",
         lifespan=_lifespan,
         responses=documentation.any_problem(),
@@ -48,6 +50,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.openapi = lambda: documentation.openapi_document(app)  # type: ignore[method-assign]  # FastAPI's own way
     app.add_middleware(Envelope, is_draining=lambda: app.state.readiness.draining)
     return app
+
+
+def _version() -> str:
+    try:
+        return metadata.version("srserve")
+    except metadata.PackageNotFoundError:
+        return "0+unknown"  # run from a checkout that is not installed
 
 
 def _assemble(app: FastAPI, settings: Settings) -> None:

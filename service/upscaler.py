@@ -112,10 +112,9 @@ class Upscaler:
     ) -> UpscaleAnswer:
         with request.record.times.stage("decode"):
             header = await self._threads.run(read_header, upload.content)
-            self._admit(upload, header, graph, request)
+            self._admit(upload, header, graph=graph, options=options, request=request)
             session = graph.session if header.bits == 8 else await self._threads.run(_float_session, graph)
-            lr = await self._threads.run(decode, upload.content, header)
-        check_encodable(lr, options)
+            lr = await self._threads.run(_decode, upload.content, header, options, scale=request.params.scale)
         sr, stats = await self._run(lr, session, request)
         del lr  # before the encoder takes its share of memory
         with request.record.times.stage("encode"):
@@ -124,7 +123,15 @@ class Upscaler:
         request.record.facts |= {"tiles": stats.tiles, "answer_bytes": len(content)}
         return UpscaleAnswer(content, MEDIA_TYPES[options.format], _headers(graph, request.params, stats))
 
-    def _admit(self, upload: Upload, header: ImageHeader, graph: ServedGraph, request: UpscaleRequest) -> None:
+    def _admit(
+        self,
+        upload: Upload,
+        header: ImageHeader,
+        *,
+        graph: ServedGraph,
+        options: EncodeOptions,
+        request: UpscaleRequest,
+    ) -> None:
         """Every limit, from the header alone: a bomb costs as much as any other refusal."""
         scale = graph.manifest.scale
         request.record.facts |= {
@@ -142,7 +149,7 @@ class Upscaler:
                 members={"limit": self._limits.max_output_pixels, "actual": output_pixels},
             )
         request.permit.reserve(
-            peak_bytes=predicted_peak_bytes(header, scale=scale, body_bytes=len(upload.content)),
+            peak_bytes=predicted_peak_bytes(header, options, scale=scale, body_bytes=len(upload.content)),
             macs=_planes(header) * header.pixels * graph.manifest.macs_per_lr_pixel,
         )
 
@@ -170,6 +177,13 @@ class Upscaler:
 def model_version(graph: ServedGraph) -> str:
     """The beginning of the weights' sha256, or of the graph's own where it holds its weights."""
     return (graph.manifest.weights_sha256 or graph.session.sha256)[:VERSION_LENGTH]
+
+
+def _decode(content: bytes, header: ImageHeader, options: EncodeOptions, *, scale: int) -> DecodedImage:
+    """The pixels, if the answer can be written: better told now than after the network has run."""
+    lr = decode(content, header)
+    check_encodable(lr, options, height=header.height * scale, width=header.width * scale)
+    return lr
 
 
 def _float_session(graph: ServedGraph) -> Session:

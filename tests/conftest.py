@@ -56,6 +56,11 @@ class LiveServer:
     def resident_bytes(self) -> int:
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
+    def peak_bytes(self) -> int:
+        """The most that was ever resident; on Linux only."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
     def lines(self, event: str = "request") -> list[dict[str, Any]]:
         """The lines logged so far for that event. All of stdout is JSON; ONNX Runtime's own messages go to stderr."""
         complete = self.log.read_text().rpartition("\n")[0]

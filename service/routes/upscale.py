@@ -32,8 +32,10 @@ class UpscaleQuery(BaseModel):
 
     model: str = Field(max_length=64, description="One of those at /models", examples=["edsr"])
     scale: int = Field(description="How many times as large; one of the model's scales", examples=[4])
-    format: Literal["png", "jpeg", "webp", "avif", "tiff"] | None = Field(
-        None, description="Format of the answer; without it the Accept header chooses, and PNG is the default"
+    format: str | None = Field(
+        None,
+        description="Format of the answer; without it the Accept header chooses, and PNG is the default",
+        json_schema_extra={"enum": list(OUTPUT_FORMATS)},
     )
     quality: int | None = Field(None, ge=1, le=100, description="Of jpeg, webp and avif; 100 is the best")
     tiling: Literal["fast", "exact"] = Field(

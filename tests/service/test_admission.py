@@ -4,7 +4,8 @@ from contextlib import suppress
 
 import pytest
 
-from service.admission import Admission, Readiness
+from service.admission import Admission, Readiness, predicted_peak_bytes
+from service.codecs import EncodeOptions, ImageHeader
 from service.errors import Draining, NotReady, OutputTooLarge, Overloaded
 
 
@@ -87,6 +88,23 @@ def test_a_model_that_costs_nothing_teaches_nothing() -> None:
     with admission.enter(body_bytes=0) as permit:
         permit.reserve(peak_bytes=0, macs=10**11)
         assert admission.drain_s() == pytest.approx(1.0)
+
+
+EIGHT_BITS = ImageHeader("jpeg", 6000, 4000, 8, has_alpha=False, frames=1)
+SIXTEEN_BITS = ImageHeader("png", 6000, 4000, 16, has_alpha=True, frames=1)
+
+
+def test_the_predicted_peak_of_24_megapixels_doubled_is_body_lr_sr_and_encoder() -> None:
+    peak = predicted_peak_bytes(EIGHT_BITS, EncodeOptions("png"), scale=2, body_bytes=10_000_000)
+    assert peak == 20_000_000 + 72_000_000 + 288_000_000 + 288_000_000
+
+
+def test_alpha_sixteen_bits_and_dear_encoders_are_counted() -> None:
+    def peak(header: ImageHeader, name: str, quality: int | None = None) -> int:
+        return predicted_peak_bytes(header, EncodeOptions(name, quality), scale=2, body_bytes=0)
+
+    assert peak(SIXTEEN_BITS, "png") == 24_000_000 * 8 + 96_000_000 * 8 + 96_000_000 * 6
+    assert peak(EIGHT_BITS, "avif") > peak(EIGHT_BITS, "webp", 100) > peak(EIGHT_BITS, "webp", 90)
 
 
 def test_readiness_goes_from_starting_over_ready_to_draining() -> None:

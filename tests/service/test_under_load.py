@@ -5,10 +5,15 @@ import socket
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import httpx2
 import numpy as np
+import pytest
 
+from service.admission import predicted_peak_bytes
+from service.codecs import EncodeOptions, read_header
 from tests import oracles
 from tests.conftest import Launch, LiveServer, eventually
 from tests.service.pictures import as_file, as_pixels, bomb, pixels
@@ -19,6 +24,12 @@ SIZES = [(1, 1), (5, 90), (64, 64), (65, 65), (100, 40), (130, 130)]
 def head(path: str, length: int, request_id: str = "raw") -> bytes:
     lines = [f"POST {path} HTTP/1.1", "Host: test", f"X-Request-ID: {request_id}", f"Content-Length: {length}", "", ""]
     return "\r\n".join(lines).encode()
+
+
+def take_a_place(connection: socket.socket, path: str, length: int) -> None:
+    """Begin an upload, and return when the server waits for its body."""
+    connection.sendall(head(path, length).replace(b"Host:", b"Expect: 100-continue\r\nHost:"))
+    assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def connect(server: LiveServer) -> socket.socket:
@@ -62,6 +73,23 @@ def test_memory_stays_flat_over_hundreds_of_requests_and_bombs(launch: Launch) -
         assert server.resident_bytes() - before < 24 * 2**20
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
+@pytest.mark.parametrize("name", ["png", "jpeg", "webp"])
+def test_an_upscale_takes_no_more_memory_than_it_was_admitted_for(launch: Launch, name: str) -> None:
+    server = launch(max_tile=128)
+    rows = np.add.outer(np.arange(1500), np.arange(2000))[..., None]
+    content = as_file(((rows + pixels(1500, 2000, below=16)) % 256).astype(np.uint8), "BMP")
+    options = EncodeOptions(name)
+    header = read_header(content)
+    with server.client() as client:
+        path = f"/upscale?model=nearest&scale=2&format={name}"
+        client.post(path, content=as_file(pixels(200, 200)))
+        before = server.peak_bytes()
+        assert client.post(path, content=content).status_code == 200
+    predicted = predicted_peak_bytes(header, options, scale=2, body_bytes=len(content))
+    assert server.peak_bytes() - before < predicted + 16 * 2**20
+
+
 def test_a_bomb_is_refused_quickly(client: httpx2.Client) -> None:
     contents = [bomb(100_000, 100_000 + index) for index in range(20)]
     started = time.monotonic()
@@ -73,7 +101,7 @@ def test_a_bomb_is_refused_quickly(client: httpx2.Client) -> None:
 def test_thousands_of_damaged_files_are_never_our_fault(live_server: LiveServer, client: httpx2.Client) -> None:
     chance = random.Random(5)
     lr = pixels(12, 10, channels=4)
-    options = {
+    options: dict[str, dict[str, Any]] = {
         "PNG": {},
         "WEBP": {"lossless": True},
         "AVIF": {"speed": 10},
@@ -116,8 +144,7 @@ def test_more_requests_than_places_are_told_when_to_come_back(launch: Launch) ->
     path = "/upscale?model=nearest&scale=2"
     picture = as_file(pixels(3, 3))
     with server.client() as client, connect(server) as slow:
-        slow.sendall(head(path, 1000) + b"the beginning of a body")
-        assert eventually(lambda: client.post(path, content=picture).status_code == 429)
+        take_a_place(slow, path, 1000)
         answer = client.post(path, content=picture)
         assert answer.headers["content-type"] == "application/problem+json"
         assert (answer.json()["code"], answer.json()["limit"], answer.json()["actual"]) == ("overloaded", 1, 2)
@@ -136,8 +163,8 @@ def test_more_bytes_than_there_is_room_for_are_refused_before_they_are_decoded(l
         assert (never.status_code, never.json()["code"]) == (422, "output-too-large")
         assert never.json()["actual"] > never.json()["limit"] == 2_000_000
         with connect(server) as slow:
-            slow.sendall(head(path, 1_990_000))
-            assert eventually(lambda: client.post(path, content=as_file(pixels(50, 50))).status_code == 429)
+            take_a_place(slow, path, 1_990_000)
+            assert client.post(path, content=as_file(pixels(50, 50))).status_code == 429
 
 
 def test_a_body_that_trickles_is_cut_off(launch: Launch) -> None:
