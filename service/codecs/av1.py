@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from service.codecs.border import damaged
 
-_MAX_UNITS = 10_000
+_MAX_UNITS = 100  # a still picture has about five
 _SEQUENCE_HEADER = 1
 
 
@@ -23,7 +23,7 @@ class _Bits:
         return self._value >> self._left & ((1 << count) - 1)
 
 
-def frame_sizes(stream: bytes) -> Iterator[tuple[int, int]]:
+def frame_sizes(stream: memoryview) -> Iterator[tuple[int, int]]:
     """(width, height) that each sequence header of the stream allows its frames. Raises UndecodableImage."""
     at = 0
     for _ in range(_MAX_UNITS):
@@ -35,12 +35,12 @@ def frame_sizes(stream: bytes) -> Iterator[tuple[int, int]]:
         if header & 2:
             size, at = _leb128(stream, at)
         if header >> 3 & 15 == _SEQUENCE_HEADER:
-            yield _largest_frame(_Bits(stream[at : min(at + size, at + 1024)]))
+            yield _largest_frame(_Bits(bytes(stream[at : at + min(size, 1024)])))
         at += size
     raise damaged("AVIF", f"its AV1 stream has more than {_MAX_UNITS} units")
 
 
-def _leb128(stream: bytes, at: int) -> tuple[int, int]:
+def _leb128(stream: memoryview, at: int) -> tuple[int, int]:
     """(value, offset behind it), 4.10.5."""
     value = 0
     for index, byte in enumerate(stream[at : at + 8]):

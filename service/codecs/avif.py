@@ -49,14 +49,15 @@ def decode(data: bytes, container: Container) -> Pixels:
     wanted = np.uint8 if container.header.bits == 8 else np.uint16
     if pixels.shape[:2] != container.stored_size or pixels.ndim > 3 or pixels.dtype != wanted:
         raise damaged("AVIF", f"its pixels are not what its header says ({pixels.dtype} {pixels.shape})")
+    items, _ = _items_and_frames(data)
     if pixels.dtype == np.uint16:
-        _widen(pixels, _depth(_items_and_frames(data)[0]))
-    return pixels
+        _widen(pixels, _depth(items))
+    return pixels[..., 2:] if pixels.ndim == 3 and pixels.shape[2] == 4 and _is_grey(items) else pixels
 
 
 def encode(image: DecodedImage, metadata: Metadata, *, quality: int) -> bytes:
-    """8 bits, 4:4:4 (grey: 4:0:0), with or without alpha."""
-    pixels = interleaved8(image, alpha=image.alpha is not None)
+    """8 bits, 4:4:4 (grey: 4:0:0), with alpha where it is not full everywhere."""
+    pixels = interleaved8(image, alpha=not image.opaque)
     file = io.BytesIO()
     with encoding("AVIF"):
         Image.fromarray(pixels).save(
@@ -73,13 +74,10 @@ def encode(image: DecodedImage, metadata: Metadata, *, quality: int) -> bytes:
 
 
 def _items_and_frames(data: bytes) -> tuple[Items, int]:
-    items, frames = Items(data), 1
-    for kind, span in boxes(data, (0, len(data))):
-        if kind == b"meta" and not items.primary:
-            items = read_items(data, span)
-        elif kind == b"moov":
-            frames = min(max(frames, count_samples(data, span)), MAX_COUNTED_FRAMES)
-    return items, frames
+    top = dict(boxes(data, (0, len(data))))
+    items = read_items(data, top[b"meta"]) if b"meta" in top else Items(data)
+    samples = count_samples(data, top[b"moov"]) if b"moov" in top else 1
+    return items, min(max(1, samples), MAX_COUNTED_FRAMES)
 
 
 def _geometry(items: Items) -> tuple[int, int, int]:
@@ -100,14 +98,19 @@ def _geometry(items: Items) -> tuple[int, int, int]:
 
 
 def _depth(items: Items) -> int:
-    """8, 10 or 12: the largest bit depth that an av1C property states (its third byte: tier, high, twelve, grey...)."""
-    depths = [8]
-    for item in items.of_kind(b"av01"):
-        for kind, reader in items.properties_of(item):
-            if kind == b"av1C":
-                flags = reader.take(3)[2]
-                depths.append(8 if not flags & 0x40 else 12 if flags & 0x20 else 10)
-    return max(depths)
+    """8, 10 or 12: the largest bit depth of any coded item."""
+    flags = [_coding(items, item) for item in items.of_kind(b"av01")]
+    return max((8 if not flag & 0x40 else 12 if flag & 0x20 else 10 for flag in flags), default=8)
+
+
+def _is_grey(items: Items) -> bool:
+    return all(_coding(items, item) & 0x10 for item in items.of_kind(b"av01"))
+
+
+def _coding(items: Items, item: int) -> int:
+    """The third byte of an item's av1C property, whose bits are: tier, more than 8, 12, monochrome, subsampling."""
+    readers = [reader for kind, reader in items.properties_of(item) if kind == b"av1C"]
+    return readers[0].take(3)[2] if readers else 0
 
 
 def _metadata(items: Items) -> Metadata:
@@ -123,12 +126,19 @@ def _metadata(items: Items) -> Metadata:
                 raise UnsupportedPixels(
                     f"The AVIF has high dynamic range ({transfer}); standard dynamic range is read."
                 )
-    described = {source for kind, source, targets in items.references if kind == b"cdsc" and items.primary in targets}
-    blocks = {items.kinds.get(item): items.bytes_of(item) for item in described}
+    block = bytes(_described_by(items, b"Exif"))
     # An Exif item begins with four bytes that say where behind them the TIFF header is.
-    block = blocks.get(b"Exif", b"")
     block = block[4 + int.from_bytes(block[:4], "big") :]
-    return Metadata(profile, exif.without_prefix(block), blocks.get(b"application/rdf+xml"))
+    xmp = bytes(_described_by(items, b"application/rdf+xml"))
+    return Metadata(profile, exif.without_prefix(block), xmp or None)
+
+
+def _described_by(items: Items, wanted: bytes) -> memoryview:
+    """The data of the first item of the type `wanted` that describes the primary one; empty where there is none."""
+    for kind, source, targets in items.references:
+        if kind == b"cdsc" and items.primary in targets and items.kinds.get(source) == wanted:
+            return items.bytes_of(source)
+    return memoryview(b"")
 
 
 def _widen(pixels: Pixels, bits: int) -> None:

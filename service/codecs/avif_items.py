@@ -14,7 +14,9 @@ from service.codecs.boxes import FieldReader, boxes
 Span = tuple[int, int]
 
 _SPARE_PIXELS = 1 << 22  # a cell of a grid may be larger than the picture it is cut to, within reason
-_MAX_EXTENTS = 4_096
+_MAX_EXTENTS = 4_096  # items and their pieces
+_MAX_TABLE_BYTES = 1 << 20  # of each table in the meta box; a grid of a hundred cells needs 10 kB
+_MAX_TRACKS = 8
 
 
 @dataclass
@@ -38,9 +40,10 @@ class Items:
                 kind, span = self.properties[index - 1]
                 yield kind, FieldReader(self.data, span)
 
-    def bytes_of(self, item: int) -> bytes:
+    def bytes_of(self, item: int) -> memoryview:
         """The item's data, as much of it as is there."""
-        return b"".join(self.data[start:end] for start, end in self.extents.get(item, []))
+        pieces = [memoryview(self.data)[start:end] for start, end in self.extents.get(item, [])]
+        return pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
 
     def of_kind(self, kind: bytes) -> list[int]:
         """The items of a type."""
@@ -81,7 +84,7 @@ def count_samples(data: bytes, span: Span) -> int:
     """Pictures in the longest track of a moov box: more than 0 in an image sequence."""
     spans = [span]
     for kind in (b"trak", b"mdia", b"minf", b"stbl", b"stsz"):
-        spans = [inner for outer in spans for its_kind, inner in boxes(data, outer) if its_kind == kind]
+        spans = [inner for outer in spans for its_kind, inner in boxes(data, outer) if its_kind == kind][:_MAX_TRACKS]
     counts = []
     for inner in spans:
         reader = FieldReader(data, inner)
@@ -90,13 +93,19 @@ def count_samples(data: bytes, span: Span) -> int:
     return max(counts, default=0)
 
 
+def _table(items: Items, span: Span) -> FieldReader:
+    if span[1] - span[0] > _MAX_TABLE_BYTES:
+        raise damaged("AVIF", f"one of its tables has more than {_MAX_TABLE_BYTES} bytes")
+    return FieldReader(items.data, span)
+
+
 def _read_primary(items: Items, span: Span) -> None:
     reader = FieldReader(items.data, span)
     items.primary = reader.number(2 if reader.number(4) >> 24 == 0 else 4)
 
 
 def _read_kinds(items: Items, span: Span) -> None:
-    reader = FieldReader(items.data, span)
+    reader = _table(items, span)
     reader.number(2 if reader.number(4) >> 24 == 0 else 4)  # the number of entries: the boxes themselves tell
     for kind, inner in boxes(items.data, reader.rest()):
         entry = FieldReader(items.data, inner)
@@ -111,7 +120,7 @@ def _read_kinds(items: Items, span: Span) -> None:
 
 
 def _read_references(items: Items, span: Span) -> None:
-    reader = FieldReader(items.data, span)
+    reader = _table(items, span)
     size = 2 if reader.number(4) >> 24 == 0 else 4
     for kind, inner in boxes(items.data, reader.rest()):
         entry = FieldReader(items.data, inner)
@@ -124,7 +133,7 @@ def _read_properties(items: Items, span: Span) -> None:
         if kind == b"ipco":
             items.properties = list(boxes(items.data, inner))
         elif kind == b"ipma":
-            reader = FieldReader(items.data, inner)
+            reader = _table(items, inner)
             head = reader.number(4)
             size, bits = (2 if head >> 24 == 0 else 4), (15 if head & 1 else 7)
             for _ in range(reader.number(4)):
@@ -135,11 +144,11 @@ def _read_properties(items: Items, span: Span) -> None:
 
 def _read_extents(items: Items, span: Span, *, idat: int) -> None:
     """iloc, ISO/IEC 14496-12, 8.11.3."""
-    reader = FieldReader(items.data, span)
+    reader = _table(items, span)
     version = reader.number(4) >> 24
     sizes = reader.number(2)
     offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
-    budget = _MAX_EXTENTS
+    budget, claimed = _MAX_EXTENTS, 0
     for _ in range(reader.number(2 if version < 2 else 4)):
         item = reader.number(2 if version < 2 else 4)
         method = reader.number(2) & 15 if version else 0
@@ -151,8 +160,9 @@ def _read_extents(items: Items, span: Span, *, idat: int) -> None:
             start = base + reader.number(offset_size)
             length = reader.number(length_size)
             extents.append((start, start + length if length else len(items.data)))
-        budget -= len(extents)
-        claimed = sum(end - start for start, end in extents)
-        if method > 1 or budget < 0 or (len(extents) > 1 and claimed > len(items.data)):
+        budget -= 1 + len(extents)
+        # Pieces that overlap would make much memory of a small file. One piece is a view, and may be cut short.
+        claimed += sum(end - start for start, end in extents) if len(extents) > 1 else 0
+        if method > 1 or budget < 0 or claimed > len(items.data):
             raise damaged("AVIF", "it says where its pictures are in a way that makes no sense")
         items.extents.setdefault(item, extents)

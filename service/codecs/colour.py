@@ -22,32 +22,32 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     space = _MODE_SPACES[image.mode]
     if space == "rgb":  # YCbCr is a coding of RGB, and a profile would describe that RGB
         return image.convert("RGB")
-    source = _open(profile) if _space_of(profile) == space else None
-    if source is None and space == "lab":
-        source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-    if source is None:
-        return image.convert("RGB")
-    converted = ImageCms.profileToProfile(
-        image,
-        source,
-        ImageCms.createProfile("sRGB"),
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        outputMode="RGB",
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
-    assert converted is not None  # it is None only when asked to work in place
-    return converted
+    if profile is not None and _space_of(profile) == space:
+        converted = _through(profile, image)
+        if converted is not None:
+            return converted
+    if space == "lab":
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+        return _through(profile, image) or image.convert("RGB")
+    return image.convert("RGB")
+
+
+def _through(profile: bytes, image: Image.Image) -> Image.Image | None:
+    """The picture in sRGB; None where LittleCMS cannot use the profile, which is no reason to refuse the picture."""
+    try:
+        return ImageCms.profileToProfile(
+            image,
+            io.BytesIO(profile),
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (ImageCms.PyCMSError, OSError):
+        return None
 
 
 def _space_of(profile: bytes | None) -> str | None:
     if profile is None or len(profile) < 128 or profile[36:40] != b"acsp":
         return None
     return _SPACES.get(profile[16:20])
-
-
-def _open(profile: bytes | None) -> ImageCms.ImageCmsProfile | None:
-    """The profile for LittleCMS; None where it finds it unusable, which is no reason to refuse the picture."""
-    try:
-        return ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
-    except (OSError, ValueError, TypeError):
-        return None

@@ -60,7 +60,7 @@ def check_encodable(image: DecodedImage, options: EncodeOptions, *, height: int,
 def encode(image: DecodedImage, options: EncodeOptions) -> bytes:
     """The file: grey where `image.grey`, 16 bits where the pixels and the format have them (png, tiff), else 8.
 
-    WebP drops an alpha that is full everywhere (its format has no room for it); png, tiff and avif keep it.
+    An alpha that is full everywhere is kept in png and tiff; the encoders of webp and avif leave it out, jpeg has none.
     `image` is not changed. Raises as `check_encodable`.
     """
     height, width = image.colour.shape[:2]

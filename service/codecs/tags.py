@@ -17,6 +17,7 @@ ByteOrder = Literal["<", ">"]
 
 SHORT, LONG, RATIONAL, UNDEFINED = 3, 4, 5, 7
 _TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_MAX_TAGS = 65_535  # all that two bytes can count and two bytes can name; BigTIFF has more room than use
 _UNSIGNED = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
 
 
@@ -91,7 +92,7 @@ class TagFile:
             raise damaged("tag structure", "a directory lies outside the file")
         entries = int.from_bytes(self.data[offset : offset + head], "little" if self.order == "<" else "big")
         following = offset + head + entries * size
-        if entries == 0 or following + pointer > len(self.data):
+        if not 0 < entries <= _MAX_TAGS or following + pointer > len(self.data):
             raise damaged("tag structure", "a directory lies outside the file")
         return offset + head, entries, following
 

@@ -1,6 +1,6 @@
 """TIFF, read: its directory is checked here, then a copy with nothing but that picture's tags goes to a decoder.
 
-Adobe, "TIFF Revision 6.0". Pillow decodes what has 8 bits, imagecodecs what has 16, which Pillow cuts to 8.
+Adobe, "TIFF Revision 6.0". imagecodecs decodes grey and RGB (Pillow cuts 16 bits to 8), Pillow the rest.
 """
 
 import struct
@@ -14,17 +14,15 @@ from service.codecs import exif, tags
 from service.codecs.border import damaged, decoding
 from service.codecs.image import MAX_COUNTED_FRAMES, Container, ImageHeader, Metadata, Pixels
 from service.codecs.raster import Raster, load
-from service.codecs.tags import Directory, Tag, TagFile
+from service.codecs.tags import LONG, Directory, Tag, TagFile
 from service.codecs.tiff_layout import Layout, layout_of
 from service.errors import UnsupportedMedia
 
 _ICC, _XMP, _DNG_VERSION, _SUB_DIRECTORIES, _ORIENTATION = 34675, 700, 50706, 330, 274
 _REDUCED, _MASK = 1, 4  # flags of NewSubfileType: a smaller version or a mask of another picture, not a picture
 # All that says how pixels are stored. Metadata stays behind: its tags may unpack to far more memory than the file has.
-_PIXEL_TAGS = (
-    *range(256, 260), 262, 266, 273, 277, 278, 279, 284, 292, 293, 317,
-    320, 322, 323, 324, 325, 332, 338, 339, 347, 530, 532,
-)  # fmt: skip
+_PIXEL_NUMBERS = (256, 257, 259, 262, 266, 277, 278, 284, 292, 293, 317, 322, 323, 332)
+_PIXEL_LISTS = (258, 273, 279, 320, 324, 325, 338, 339, 347, 530, 532)
 
 
 def inspect(data: bytes) -> Container:
@@ -41,7 +39,7 @@ def inspect(data: bytes) -> Container:
     block = exif.pack(exif.tree_of(file, directory), order=file.order)
     header = ImageHeader("tiff", *size, layout.bits, layout.has_alpha, _count_pictures(file))
     icc, xmp = (directory[code].value if code in directory else None for code in (_ICC, _XMP))
-    return Container(header, orientation, Metadata(icc, block, xmp))
+    return Container(header, orientation, Metadata(icc, block, xmp), complete=_holds_its_pixels(file, directory))
 
 
 def decode(data: bytes, container: Container) -> Raster:
@@ -50,7 +48,7 @@ def decode(data: bytes, container: Container) -> Raster:
     directory = file.directory(file.first)
     layout = layout_of(directory, file.order)
     bare = _bare(file, directory)
-    if layout.bits == 8:
+    if not layout.direct:
         return load(TiffImageFile, bare, container, what="TIFF")
     with decoding("TIFF"):
         stored: npt.NDArray[np.generic] = imagecodecs.tiff_decode(bare)
@@ -59,7 +57,14 @@ def decode(data: bytes, container: Container) -> Raster:
 
 def _bare(file: TagFile, directory: Directory) -> bytes:
     """The file with, at its end, a new only directory that holds nothing but the pixels' tags."""
-    kept = {code: _narrowed(directory[code], file.order) for code in _PIXEL_TAGS if code in directory}
+    lists = {code: _narrowed(directory[code], file.order) for code in _PIXEL_LISTS if code in directory}
+    # Pillow warns of a tag with more values than it has meaning for: there is one value, and it is the first.
+    numbers = {
+        code: tags.tag_of(LONG, tags.integer(directory[code], file.order, 0), order=file.order)
+        for code in _PIXEL_NUMBERS
+        if code in directory
+    }
+    kept = {**lists, **numbers}
     offset = len(file.data) + len(file.data) % 2
     head = struct.pack(f"{file.order}2sHI", file.data[:2], 42, offset)
     padding = b"\0" * (offset - len(file.data))
@@ -75,17 +80,28 @@ def _narrowed(tag: Tag, order: tags.ByteOrder) -> Tag:
     return Tag(tags.LONG, tag.count, np.minimum(values, 2**32 - 1).astype(f"{order}u4").tobytes())
 
 
+def _holds_its_pixels(file: TagFile, directory: Directory) -> bool:
+    """Whether every strip or tile ends inside the file; those that say no length are left to the decoder."""
+    for offsets, counts in ((273, 279), (324, 325)):
+        starts = tags.integers(directory.get(offsets), file.order)
+        lengths = tags.integers(directory.get(counts), file.order)
+        if starts.size == lengths.size and bool((starts + lengths > len(file.data)).any()):
+            return False
+    return True
+
+
 def _straightened(stored: npt.NDArray[np.generic], layout: Layout) -> Pixels:
     """What libtiff gave as pixels: planes interleaved, white-is-zero turned over, premultiplied colour divided."""
     if layout.planar and stored.ndim == 3:
         stored = np.moveaxis(stored, 0, -1)
     wanted = (layout.height, layout.width) if layout.samples == 1 else (layout.height, layout.width, layout.samples)
-    if stored.shape != wanted or stored.dtype != np.uint16:
+    dtype = np.uint8 if layout.bits == 8 else np.uint16
+    if stored.shape != wanted or stored.dtype != dtype:
         raise damaged("TIFF", f"its pixels are not what its tags say ({stored.dtype} {stored.shape})")
-    pixels = np.ascontiguousarray(stored, np.uint16)
+    pixels: Pixels = np.ascontiguousarray(stored, dtype)
     if layout.white_is_zero:
         grey = pixels if pixels.ndim == 2 else pixels[..., :1]
-        np.subtract(65535, grey, out=grey)
+        np.bitwise_not(grey, out=grey)
     if layout.premultiplied:
         _divide_by_alpha(pixels)
     if layout.has_alpha or pixels.ndim == 2:
@@ -94,13 +110,14 @@ def _straightened(stored: npt.NDArray[np.generic], layout: Layout) -> Pixels:
     return kept[..., 0] if layout.grey else kept
 
 
-def _divide_by_alpha(pixels: npt.NDArray[np.uint16]) -> None:
+def _divide_by_alpha(pixels: Pixels) -> None:
     """Premultiplied to straight colour, in place, some rows at a time."""
+    full = np.iinfo(pixels.dtype).max
     for top in range(0, pixels.shape[0], 64):
         rows = pixels[top : top + 64]
         alpha = np.maximum(rows[..., -1:], 1).astype(np.uint64)
-        straight = (rows[..., :-1].astype(np.uint64) * 65535 + alpha // 2) // alpha
-        rows[..., :-1] = np.minimum(straight, 65535)
+        straight = (rows[..., :-1].astype(np.uint64) * full + alpha // 2) // alpha
+        rows[..., :-1] = np.minimum(straight, full)
 
 
 def _count_pictures(file: TagFile) -> int:

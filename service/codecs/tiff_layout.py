@@ -33,6 +33,8 @@ class Layout:
     planar: bool
     has_alpha: bool
     premultiplied: bool
+    direct: bool
+    """Grey or RGB samples of 8 or 16 bits: pixels as they are wanted, not codes for them."""
 
 
 def layout_of(directory: Directory, order: ByteOrder) -> Layout:
@@ -61,6 +63,7 @@ def layout_of(directory: Directory, order: ByteOrder) -> Layout:
         planar=number(284, 1) == 2 and samples > 1,
         has_alpha=alpha in (_PREMULTIPLIED, _STRAIGHT),
         premultiplied=alpha == _PREMULTIPLIED,
+        direct=bits >= 8 and (grey or photometric == _RGB),
     )
 
 
