@@ -4,8 +4,10 @@ Pixels in, pixels out: `lr` [N,H,W,3] -> `sr` [N,sH,sW,3] (of frame windows [N,D
 float32 in [0,1]. N, H and W are free. Everything between, the arithmetic on colours included, is in the graph.
 """
 
+import contextlib
 import functools
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -160,13 +162,20 @@ def _providers(path: Path, device: DeviceChoice) -> list[str | tuple[str, dict[s
             f"{path}: device 'cuda' was asked for, but this onnxruntime is built without CUDA. "
             f"Cure: install the extra 'gpu' (onnxruntime-gpu), or choose SR_DEVICE=auto or cpu."
         )
-    onnxruntime.preload_dlls()  # finds the CUDA and cuDNN libraries that pip installed
+    _load_cuda_libraries()
     # HEURISTIC: the default tries every algorithm anew for each shape. No TF32: its 10 bits cost grey levels.
     return [(_CUDA, {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}), _CPU]
 
 
+@functools.cache
+def _load_cuda_libraries() -> None:
+    """Finds the CUDA and cuDNN libraries that pip installed. What it says of missing ones does not go to stdout."""
+    with contextlib.redirect_stdout(sys.stderr):
+        onnxruntime.preload_dlls()
+
+
 def _options(threads: int) -> Any:  # noqa: ANN401 - onnxruntime is untyped
-    """Session options, chosen by measurement (EDSR-baseline, 2 cores; docs/decisions/cpu-memory.md)."""
+    """Session options, chosen by measurement (EDSR-baseline, 2 cores; docs/decisions/0004)."""
     _share_cpu_arena()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -18,7 +18,6 @@ from service.errors import Draining, InferenceFailed, InternalError, ModelOutput
 from service.scheduler import BatchRecord, Scheduler, Work, WorkStats
 from service.sessions import Session
 from service.tiling import Plane, Tile, plan_tiles
-from service.turns import BATCH_SIZES
 from tests import oracles
 
 TILE = 32
@@ -618,7 +617,6 @@ def test_in_a_crowd_with_leavers_and_poison_everybody_else_gets_the_exact_pictur
         async with running(max_batch_pixels=max_batch_pixels) as (scheduler, watch), asyncio.TaskGroup() as crowd:
             for number in range(60):
                 crowd.create_task(client(scheduler, number))
-        assert {len(batch) for batch in watch.batches} <= set(BATCH_SIZES)
         assert any(len(set(batch)) > 1 for batch in watch.batches) == (max_batch_pixels > 0)
 
     run(test())

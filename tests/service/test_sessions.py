@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
 import pytest
 from onnx import TensorProto, helper
 
@@ -62,10 +63,10 @@ def middle_frame_graph() -> onnx.ModelProto:
 
 def test_a_session_says_what_it_is(tmp_path: Path) -> None:
     path = oracles.save_graph(tmp_path, "blur", 2, oracles.blur_graph(2))
-    session = Session.open(path, device="auto", threads=1)
+    session = Session.open(path, device="cpu", threads=1)
     assert session.path == path
     assert session.manifest.halo == oracles.BLUR_RADIUS
-    assert session.device == ("cuda" if "CUDAExecutionProvider" in onnxruntime.get_available_providers() else "cpu")
+    assert session.device == "cpu"
     assert session.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -264,25 +265,26 @@ def test_cuda_is_refused_where_onnx_runtime_has_none(tmp_path: Path) -> None:
 
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="has CUDA")
 @pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider':UserWarning")
-def test_a_silent_fall_back_to_the_cpu_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_fall_back_to_the_cpu_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     # As onnxruntime-gpu on a machine without a driver: CUDA is listed, the session is made, and runs on the CPU.
     listed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
-    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcublas.so.13"))
     path = oracles.save_graph(tmp_path, "nearest", 2, oracles.nearest_graph(2))
     with pytest.raises(StoreError, match=r"fell back to 'cpu'.*Cure: install the NVIDIA driver"):
         Session.open(path, device="cuda")
     assert Session.open(path, device="auto").device == "cpu"
+    assert capfd.readouterr().out == ""  # stdout is for the service's own log
 
 
-def test_memory_does_not_grow_with_the_number_of_image_sizes(tmp_path: Path) -> None:
-    psutil = pytest.importorskip("psutil")
+def test_memory_is_that_of_the_largest_image_and_not_of_all_sizes_together(tmp_path: Path) -> None:
     session = open_graph(tmp_path, oracles.blur_graph(2, 1))
+    session.run(pixels(1, 100, 100, 3))
     process = psutil.Process()
-    for side in range(200, 240, 8):  # the arena takes what it needs
-        session.run(pixels(1, side, side, 3))
     before = process.memory_info().rss
-    for side in range(200, 240):
-        session.run(pixels(1, side, 439 - side, 3))
+    for side in range(100, 300, 5):
+        session.run(pixels(1, side, side, 3))
     grown = process.memory_info().rss - before
-    assert grown < 4 << 20  # if every size kept its own blocks: more than 80 MB
+    assert grown < 16 << 20  # the largest needs 4 MB; an arena that grows by what is requested took 40 MB
