@@ -1,0 +1,97 @@
+"""`python -m export`: re-create the store, add a checkpoint to it, or import a published one.
+
+Exit codes: 0 done, 1 refused or failed (the reason is on stderr, the store is as it was), 2 wrong arguments.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from export.errors import ExportError
+from export.importers import import_edsr, read_state_file
+from export.importers.plausible import implausible
+from export.store import Exported, export_checkpoint, export_store
+from models.checkpoint import CheckpointError, save_checkpoint
+from service.errors import ServiceError, StoreError
+
+EXPECTED = (ExportError, CheckpointError, StoreError, ServiceError, OSError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code (argparse itself exits with 2)."""
+    args = _parser().parse_args(arguments)
+    try:
+        exported: list[Exported] = args.run(args)
+    except EXPECTED as error:
+        print(f"export failed: {error}", file=sys.stderr)
+        return 1
+    for record in exported:
+        for path in (record.weights, *record.graphs):
+            print(f"{path}  {path.stat().st_size} bytes")
+    return 0
+
+
+def _store(args: argparse.Namespace) -> list[Exported]:
+    return export_store(args.store, report=_report)
+
+
+def _checkpoint(args: argparse.Namespace) -> list[Exported]:
+    return [export_checkpoint(args.file, model=args.model, store=args.store, report=_report)]
+
+
+def _import(args: argparse.Namespace) -> list[Exported]:
+    imported = import_edsr(
+        read_state_file(args.file), scale=args.scale, residual_scale=args.residual_scale, licence=args.licence
+    )
+    for warning in (*imported.warnings, implausible(imported)):
+        if warning:
+            print(f"warning: {warning}", file=sys.stderr)
+    _report(f"{args.file.name}: {imported.config}")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "imported.safetensors")
+        save_checkpoint(file, imported.network, config=imported.config, provenance=imported.provenance)
+        return [export_checkpoint(file, model=args.model, store=args.store, report=_report)]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m export", description="Checkpoints become what the service opens.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    store = commands.add_parser("store", help="make every graph of the store again, from the checkpoints in it")
+    store.set_defaults(run=_store)
+
+    checkpoint = commands.add_parser("checkpoint", help="add a checkpoint of this project and its graphs")
+    checkpoint.add_argument("file", type=Path, metavar="FILE", help="a .safetensors checkpoint from training")
+    checkpoint.set_defaults(run=_checkpoint)
+
+    published = commands.add_parser("import", help="add a published EDSR (EDSR-PyTorch .pt, BasicSR .pth)")
+    published.add_argument("file", type=Path, metavar="FILE", help=".pt, .pth or .safetensors")
+    published.add_argument("--scale", type=int, metavar="N", help="refuse the file unless it is for this scale")
+    published.add_argument(
+        "--residual-scale",
+        type=float,
+        metavar="R",
+        help="factor of each residual, which no file tells; default 0.1 for 32 blocks of 256 features, else 1",
+    )
+    published.add_argument(
+        "--licence",
+        default="not stated",
+        help="licence of the weights, shown by the service (default: %(default)s)",
+    )
+    published.set_defaults(run=_import)
+
+    for command in (checkpoint, published):
+        command.add_argument("--model", required=True, metavar="NAME", help="the name it is served under")
+    for command in (store, checkpoint, published):
+        command.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="default: %(default)s")
+    return parser
+
+
+def _report(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Step 3, parity: the graph, run by the very session class that serves, against the PyTorch network."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from export.errors import ParityFailed
+from export.photographs import centre_crop, photographs
+from export.trace import Pixels
+from service.sessions import Session
+
+# Grey levels of 255. One for uint8, because both sides round numbers that differ in the seventh digit; for float32 one
+# level of a 16-bit image.
+MAX_DIFFERENCE: dict[Pixels, float] = {"uint8": 1.0, "float32": 255 / 65535}
+MAX_DIFFERING = 0.001  # share of pixels that may be one level off
+SHAPES = ((1, 1, 1), (1, 1, 7), (1, 9, 1), (2, 17, 23), (3, 40, 9), (1, 64, 65))  # N, H, W; none is the traced one
+PHOTOGRAPH_SIDE = 96
+
+Batch = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+Difference = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The largest difference, in grey levels of 255, and the share of SR pixels that are a grey level off."""
+
+    difference: float
+    differing: float
+
+
+def check_parity(session: Session, module: nn.Module, *, pixels: Pixels) -> Parity:
+    """Runs noise of several shapes and three photographs through both; `module` comes from `trace.with_pixels`.
+
+    Raises:
+        ParityFailed: an answer is more than `MAX_DIFFERENCE` off anywhere, `MAX_DIFFERING` of all pixels are a grey
+            level off, a shape differs, or PyTorch itself answers NaN.
+        ModelOutputInvalid: only the graph does.
+    """
+    largest, differing, total = 0.0, 0, 0
+    for what, batch in _batches(pixels):
+        difference = _difference(session, module, what=what, batch=batch)
+        if difference.max() > MAX_DIFFERENCE[pixels]:
+            raise ParityFailed(
+                f"{what}: {difference.max():.4g} grey levels off, more than {MAX_DIFFERENCE[pixels]:.4g}"
+            )
+        largest = max(largest, float(difference.max()))
+        differing += int(np.count_nonzero(difference.max(axis=-1) >= 1))
+        total += difference[..., 0].size
+    if differing > MAX_DIFFERING * total:
+        raise ParityFailed(f"{differing} of {total} pixels are a grey level off, more than {MAX_DIFFERING:.1%}")
+    return Parity(largest, differing / total)
+
+
+def _difference(session: Session, module: nn.Module, *, what: str, batch: Batch) -> Difference:
+    """Absolute difference [N, s*H, s*W, 3] in grey levels of 255.
+
+    float32 answers are not clamped; where they leave [0, 1] the difference is a share of the largest value instead,
+    for that is what float32 is exact to.
+    """
+    with torch.inference_mode():
+        expected = module(torch.from_numpy(batch)).numpy()
+    if not np.isfinite(expected).all():
+        raise ParityFailed(f"{what}: PyTorch answers NaN or infinity: the weights are broken")
+    answer = session.run(batch)
+    if answer.shape != expected.shape:
+        raise ParityFailed(f"{what}: the graph answers {answer.shape}, PyTorch {expected.shape}")
+    difference: Difference = np.abs(answer.astype(np.float64) - expected)
+    if batch.dtype == np.uint8:
+        return difference
+    return difference * 255 / max(1.0, float(np.abs(expected).max()))
+
+
+def _batches(pixels: Pixels) -> Iterator[tuple[str, Batch]]:
+    noise = np.random.default_rng(0)
+    for shape in SHAPES:
+        yield f"noise {shape}", _as_pixels(noise.integers(0, 256, (*shape, 3), dtype=np.uint8), pixels)
+    for name, photograph in photographs().items():
+        yield name, _as_pixels(centre_crop(photograph, PHOTOGRAPH_SIDE)[np.newaxis], pixels)
+
+
+def _as_pixels(batch: npt.NDArray[np.uint8], pixels: Pixels) -> Batch:
+    return batch if pixels == "uint8" else batch.astype(np.float32) / np.float32(255)
