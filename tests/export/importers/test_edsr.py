@@ -1,0 +1,144 @@
+"""Published EDSR files become the very network they were saved from, or are refused with what did not fit."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from export.errors import ImportRefused
+from export.importers import StateFile, import_edsr
+from export.importers.plausible import implausible
+from models import EdsrConfig
+from tests.export.examples import small_config, small_edsr
+from tests.export.importers.examples import basicsr, in_0_to_1, official, pixels
+
+SCALES = (2, 3, 4, 8)
+
+
+def state_file(tensors: dict[str, Tensor]) -> StateFile:
+    return StateFile("published.pt", "0" * 64, tensors)
+
+
+def published(layout: str, config: EdsrConfig) -> StateFile:
+    network = small_edsr(config)
+    return state_file(official(network) if layout == "official" else basicsr(network, blocks=config.blocks)["params"])
+
+
+@pytest.mark.parametrize("layout", ["official", "basicsr"])
+@pytest.mark.parametrize("scale", SCALES)
+def test_both_layouts_come_back_as_the_network_they_were_saved_from(layout: str, scale: int) -> None:
+    config = small_config(scale, blocks=3, features=6)
+    imported = import_edsr(published(layout, config), scale=scale)
+    assert imported.config == config
+    with torch.no_grad():
+        assert torch.equal(imported.network(pixels()), small_edsr(config)(pixels()))
+
+
+def test_a_network_for_pixels_in_0_to_1_is_converted() -> None:
+    config = small_config(2)
+    imported = import_edsr(state_file(in_0_to_1(official(small_edsr(config)))))
+    assert imported.provenance["imported_from"]["value_range"] == 1
+    with torch.no_grad():
+        answer, expected = imported.network(pixels()), small_edsr(config)(pixels())
+    assert (answer - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+def shapes_only(config: EdsrConfig) -> StateFile:
+    """A file of the config's shapes without the time to initialise 43 million weights."""
+    with torch.device("meta"):
+        shapes = {name: tensor.shape for name, tensor in config.build().state_dict().items()}
+    own = {name: tensor for name, tensor in small_edsr(small_config(2)).state_dict().items() if "mean" in name}
+    return state_file({name: own.get(name, torch.zeros(1).expand(shape)) for name, shape in shapes.items()})
+
+
+@pytest.mark.parametrize(
+    ("blocks", "features", "residual_scale", "warned"),
+    [(16, 64, 1.0, False), (32, 256, 0.1, False), (8, 64, 1.0, True), (32, 64, 1.0, True)],
+    ids=["baseline", "full", "8x64", "32x64"],
+)
+def test_the_residual_scale_follows_the_published_sizes_and_anything_else_is_warned_about(
+    blocks: int, features: int, residual_scale: float, warned: bool
+) -> None:
+    imported = import_edsr(shapes_only(EdsrConfig(2, blocks=blocks, features=features)))
+    assert imported.config == EdsrConfig(2, blocks=blocks, features=features, residual_scale=residual_scale)
+    assert bool(imported.warnings) == warned
+    if warned:
+        assert "--residual-scale" in imported.warnings[0]
+
+
+def test_a_given_residual_scale_wins_and_needs_no_warning() -> None:
+    imported = import_edsr(published("official", small_config(2)), residual_scale=0.25)
+    assert imported.config.residual_scale == 0.25
+    assert not imported.warnings
+
+
+def test_a_network_that_gives_garbage_is_warned_about() -> None:
+    garbage = import_edsr(published("official", small_config(2, features=32)))
+    assert "residual scale" in str(implausible(garbage))
+
+
+def test_the_provenance_says_where_the_weights_come_from() -> None:
+    provenance = import_edsr(published("basicsr", small_config(2)), licence="MIT").provenance
+    assert provenance["imported_from"] == {
+        "file": "published.pt",
+        "sha256": "0" * 64,
+        "layout": "basicsr",
+        "value_range": 255,
+    }
+    assert provenance["licence"] == "MIT"
+    assert provenance["sources"] == [{"name": "published.pt", "licence": "MIT"}]
+
+
+def rcan() -> dict[str, Tensor]:
+    """RCAN shares the head and the tail with EDSR; its body is nested one level deeper."""
+    tensors = official(small_edsr(small_config(2)))
+    for name in [name for name in tensors if name.startswith(("body.0.", "body.1."))]:
+        tensors[name.replace(".body.", ".body.0.body.")] = tensors.pop(name)
+    return tensors
+
+
+def changed(**tensors: Any) -> dict[str, Tensor]:  # noqa: ANN401 - a tensor, or None to leave one out
+    result = official(small_edsr(small_config(2))) | {name.replace("__", "."): value for name, value in tensors.items()}
+    return {name: value for name, value in result.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "reason"),
+    [
+        (rcan(), r"not an EDSR.*left over: body\.0\.body\.0\.body\.0\.bias.*missing: body\.0\.body\.0\.bias"),
+        ({"conv1.weight": torch.zeros(1)}, r"neither EDSR-PyTorch's.*nor BasicSR's.*conv1\.weight"),
+        ({"head.0.weight": torch.zeros(64)}, "no first convolution and body"),
+        ({"conv_first.weight": torch.zeros(8, 3, 3, 3)}, "no first convolution and body"),
+        (changed(head__0__bias=None), r"missing: head\.0\.bias"),
+        (changed(body__9999999__weight=torch.zeros(1)), "no first convolution and body"),
+        (changed(tail__1__bias=torch.zeros(4)), r"of another shape: tail\.1\.bias"),
+        (changed(tail__0__0__weight=torch.zeros(128, 8, 3, 3)), r"channel factors \[16\.0\]"),
+        (changed(tail__0__0__weight=torch.zeros(())), "channel factors"),
+        (changed(sub_mean__weight=torch.ones(3, 3, 1, 1)), r"sub_mean\.weight.*more than shift"),
+        (changed(sub_mean__bias=torch.tensor([-104.0, -117.0, -123.0])), r"sub_mean\.bias.*more than shift"),
+        (changed(add_mean__bias=torch.zeros(3)), r"more than shift"),
+    ],
+    ids=[
+        "rcan",
+        "another-network",
+        "no-convolution",
+        "no-body",
+        "missing",
+        "absurd-index",
+        "misshapen",
+        "x4-in-one-step",
+        "scalar",
+        "mixed-colours",
+        "another-mean",
+        "no-mean",
+    ],
+)
+def test_what_is_not_an_edsr_is_refused_with_what_did_not_fit(tensors: dict[str, Tensor], reason: str) -> None:
+    with pytest.raises(ImportRefused, match=reason):
+        import_edsr(state_file(tensors))
+
+
+def test_another_scale_than_asked_for_is_refused() -> None:
+    with pytest.raises(ImportRefused, match="for x2, not for x4"):
+        import_edsr(published("official", small_config(2)), scale=4)
