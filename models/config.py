@@ -11,26 +11,73 @@ from torch import nn
 class NetworkConfig:
     """Base of all configs. Subclasses add hyper-parameters as dataclass fields.
 
-    Their networks map float32 [N, 3, H, W] in [0, `value_range`] to float32 [N, 3, s*H, s*W] in the same
-    range, unclamped.
+    Their networks map float32 to float32, pixels in [0, `value_range`] on both sides, the answer unclamped:
+
+    | input_kind | input          | output            |                                                              |
+    |------------|----------------|-------------------|--------------------------------------------------------------|
+    | "rgb"      | [N, 3, H, W]   | [N, 3, s*H, s*W]  | colour                                                       |
+    | "y"        | [N, 1, H, W]   | [N, 1, s*H, s*W]  | luma of one image                                            |
+    | "frames"   | [N, D, H, W]   | [N, 1, s*H, s*W]  | luma of D = `frame_window` frames in order; the middle one is |
+    |            |                |                   | super-resolved                                               |
+
+    Luma is the Y that the papers measure: ITU-R BT.601, black at 16/255 and white at 235/255. Colour conversion, the
+    chroma planes and the repetition of a clip's first and last frame are not the network's: export wraps them around.
+
+    With `direction` "down" (a degradation) the pixels of the table are the LR ones on the way out: the input has
+    [N, 3, s*H, s*W] pixels. Lengths are in LR pixels everywhere.
     """
 
     family: ClassVar[str]
     paper: ClassVar[str]
-    input_kind: ClassVar[Literal["rgb", "y", "frames"]] = "rgb"
     value_range: ClassVar[float] = 255.0
-    frame_window: ClassVar[int] = 1
-    size_multiple: ClassVar[int] = 1
+    direction: ClassVar[Literal["up", "down"]] = "up"
 
     @property
     def scales(self) -> tuple[int, ...]:
-        """The scales that one set of weights serves."""
+        """The scales that one set of weights serves; `at_scale` gives the network of one of them."""
         raise NotImplementedError
 
     @property
+    def input_kind(self) -> Literal["rgb", "y", "frames"]:
+        """What the input's channels are; see the class."""
+        return "rgb"
+
+    @property
+    def frame_window(self) -> int:
+        """Frames that one answer is made of; odd."""
+        return 1
+
+    @property
+    def input_channels(self) -> int:
+        """Size of the input's second dimension."""
+        return 3 if self.input_kind == "rgb" else self.frame_window
+
+    @property
+    def output_channels(self) -> int:
+        """Size of the output's second dimension."""
+        return 3 if self.input_kind == "rgb" else 1
+
+    @property
+    def tileable(self) -> bool:
+        """Whether a part of an image, with `halo_exact` of context, gives the pixels that the whole image gives."""
+        return True
+
+    @property
     def halo_exact(self) -> int:
-        """Receptive radius in LR pixels: context beyond it cannot change an SR pixel."""
+        """Receptive radius in LR pixels: context beyond it cannot change an SR pixel.
+
+        Raises:
+            ValueError: the network is not `tileable`; the message says why.
+        """
         raise NotImplementedError
+
+    @property
+    def size_multiple(self) -> int:
+        """Grid that the network's strides lay over the image: a tile's top and left must be multiples of it.
+
+        The sizes need not be: the network pads them itself, at the bottom and on the right, and crops its answer.
+        """
+        return 1
 
     def macs_per_lr_pixel(self, scale: int) -> int:
         """Multiply-adds of all convolutions for one LR pixel (biases and activations not counted)."""
@@ -39,6 +86,21 @@ class NetworkConfig:
     def build(self) -> nn.Module:
         """The network with freshly initialised weights."""
         raise NotImplementedError
+
+    def at_scale(self, network: nn.Module, scale: int) -> nn.Module:
+        """The part of `network` that serves one scale: it takes pixels only, and shares its tensors and their names.
+
+        Raises:
+            ValueError: not one of `scales`.
+        """
+        self.check_scale(scale)
+        return network
+
+    def check_scale(self, scale: int) -> None:
+        """Raises ValueError for a scale that these weights do not serve."""
+        if scale not in self.scales:
+            served = ", ".join(f"x{known}" for known in self.scales)
+            raise ValueError(f"this {self.family} is for {served}, not x{scale}")
 
     def to_dict(self) -> dict[str, object]:
         """JSON-ready record: the family's name and every field."""

@@ -1,4 +1,4 @@
-"""Layers shared by the EDSR line of networks (Lim et al. 2017, section 3): mean shift, residual block, upsampler."""
+"""Layers that several families share: those of EDSR (Lim et al. 2017, section 3), counting, and padding to a grid."""
 
 from collections.abc import Sequence
 
@@ -84,3 +84,32 @@ def upsampler_macs(scale: int, features: int) -> int:
         macs += pixels * 9 * features * features * step * step
         pixels *= step * step
     return macs + pixels * 9 * features * 3
+
+
+def conv_macs(in_channels: int, out_channels: int, kernel: int = 3) -> int:
+    """Multiply-adds of a convolution for one pixel of its output; also the number of its weights."""
+    return kernel * kernel * in_channels * out_channels
+
+
+def pad_to_multiple(images: torch.Tensor, multiple: int) -> torch.Tensor:
+    """Repeats the last row and column of [N, C, H, W] until both sizes are multiples of `multiple`.
+
+    Rows and columns are picked by clamped ranges, because that, unlike a padding by 0 to `multiple` - 1 pixels, is a
+    graph for all sizes.
+    """
+    for dimension in (2, 3):
+        size = images.shape[dimension]
+        padded = (size + multiple - 1) // multiple * multiple
+        places = torch.arange(padded, device=images.device).clamp(max=size - 1)
+        images = images.index_select(dimension, places)
+    return images
+
+
+def crop(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """The upper left `height` x `width` pixels of [N, C, H, W], which must be there.
+
+    Picked by ranges rather than sliced: the size of a slice is a minimum of two sizes, which a graph of dynamic sizes
+    then carries to its output.
+    """
+    rows, columns = (torch.arange(size, device=images.device) for size in (height, width))
+    return images.index_select(2, rows).index_select(3, columns)

@@ -79,7 +79,7 @@ def test_output_is_scale_times_larger(scale: int) -> None:
 @pytest.mark.parametrize(
     "config",
     [EdsrConfig(scale, blocks=blocks, features=8) for scale in (2, 3, 4, 8) for blocks in (1, 4)]
-    + [EdsrConfig(4), EdsrConfig(2, blocks=32, features=8, residual_scale=0.1)],
+    + [EdsrConfig(4, features=8), EdsrConfig(2, blocks=32, features=8, residual_scale=0.1)],
     ids=str,
 )
 def test_an_sr_pixel_sees_lr_pixels_exactly_up_to_halo_exact(config: EdsrConfig) -> None:
