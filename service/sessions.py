@@ -185,7 +185,7 @@ def _options(threads: int) -> Any:  # noqa: ANN401 - onnxruntime is untyped
     options.add_session_config_entry("session.use_env_allocators", "1")
     # The memory pattern of a shape is one more block beside the arena's chunks: 430 instead of 300 MiB.
     options.enable_mem_pattern = False
-    # Threads that spin between runs take 20 % more CPU time, from the decoding and encoding of other requests.
+    # Threads that spin between runs take a quarter more CPU time, from the decoding and encoding of other requests.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
