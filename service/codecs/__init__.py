@@ -1,7 +1,7 @@
 """Bytes to pixels and back: the only place that knows image formats.
 
 The way in: `read_header`, `check_header`, `check_media_type`, `decode`. The way out: `choose_format`, `check_quality`,
-`check_encodable`, `encode`. Treatment:
+`check_encodable` (before the network), `encode`. Treatment:
 
 alpha           its own plane, never dropped; what it hides is filled from beside it; jpeg refuses it unless it is full
 16 bits         stay 16 in png and tiff, are rounded to 8 elsewhere; AVIF's 10 and 12 bits become 16
@@ -13,7 +13,7 @@ several frames  refused; of an AVIF or JPEG with a gain map, depth map or previe
 """
 
 from service.codecs.decode import decode
-from service.codecs.encode import DEFAULT_QUALITY, EncodeOptions, check_encodable, encode
+from service.codecs.encode import DEFAULT_QUALITY, EncodeOptions, check_encodable, encode, predicted_encoder_bytes
 from service.codecs.formats import INPUT_FORMATS, MEDIA_TYPES, OUTPUT_FORMATS, check_media_type, sniff
 from service.codecs.header import check_header, read_header
 from service.codecs.image import DecodedImage, ImageHeader, ImageLimits, Metadata
@@ -36,6 +36,7 @@ __all__ = [
     "choose_format",
     "decode",
     "encode",
+    "predicted_encoder_bytes",
     "read_header",
     "sniff",
 ]

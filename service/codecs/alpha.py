@@ -38,23 +38,23 @@ def fill_hidden_colour(colour: Pixels, alpha: Pixels) -> None:
             continue
         context = slice(max(0, top - REACH), min(height, bottom + REACH))
         grown = _grow(colour[context], alpha[context] > 0, far_colour)
-        hidden = alpha[top:bottom] == 0
         inner = grown[top - context.start : bottom - context.start]
-        colour[top:bottom][hidden] = inner[hidden]
+        np.copyto(colour[top:bottom], inner, where=(alpha[top:bottom] == 0)[..., None], casting="unsafe")
 
 
 def _grow(colour: Pixels, visible: npt.NDArray[np.bool_], far_colour: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """int32 [h,w,3]: the colour where visible, grown REACH rings into the hidden, `far_colour` beyond."""
     height, width = visible.shape
-    known = np.pad(visible, 1).ravel()  # a frame of unknown pixels around, so that neighbours need no bounds
+    # A frame of one pixel, neither known nor to be filled, so that neighbours need no bounds.
+    known = np.pad(visible, 1).ravel()
+    hidden = np.pad(~visible, 1).ravel()
     grown = np.empty((height + 2, width + 2, 3), np.int32)
     grown[...] = far_colour
-    grown[1:-1, 1:-1][visible] = colour[visible]
+    np.copyto(grown[1:-1, 1:-1], colour, where=visible[..., None])
     flat = grown.reshape(-1, 3)
-    inside = np.pad(np.ones_like(visible), 1).ravel()
     stride = width + 2
     around = np.array([-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1])
-    for ring in _rings(known, inside, around):
+    for ring in _rings(known, hidden, around):
         total = np.zeros((len(ring), 3), np.int32)
         count = np.zeros((len(ring), 1), np.int32)
         for step in around:
@@ -68,19 +68,29 @@ def _grow(colour: Pixels, visible: npt.NDArray[np.bool_], far_colour: npt.NDArra
 
 
 def _rings(
-    known: npt.NDArray[np.bool_], inside: npt.NDArray[np.bool_], around: npt.NDArray[np.int64]
+    known: npt.NDArray[np.bool_], hidden: npt.NDArray[np.bool_], around: npt.NDArray[np.int64]
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Flat indices of the unknown pixels that touch a known one, up to REACH times; the caller makes them known."""
-    touched = np.zeros_like(known)
-    edge = np.flatnonzero(known)
+    """Flat indices of the hidden pixels that touch a known one, up to REACH times; the caller makes them known.
+
+    `hidden` is used up: it loses each ring.
+    """
+    touching = np.zeros_like(known)
+    margin = int(around[-1])
+    for step in around:
+        touching[margin:-margin] |= known[margin + step : len(known) - margin + step]
+    ring = np.flatnonzero(touching & hidden)
+    last_to_name = np.empty(len(known), np.int32)
     for _ in range(REACH):
-        touched[:] = False
-        for step in around:
-            touched[edge + step] = True
-        edge = np.flatnonzero(touched & inside & ~known)
-        if not edge.size:
+        if not ring.size:
             return
-        yield edge
+        hidden[ring] = False
+        yield ring
+        named = (ring[:, None] + around).ravel()
+        named = named[hidden[named]]
+        # Each pixel is named by up to eight neighbours: of the equal entries the one that wrote last stays.
+        order = np.arange(len(named), dtype=np.int32)
+        last_to_name[named] = order
+        ring = named[last_to_name[named] == order]
 
 
 def _mean_of_visible(colour: Pixels, alpha: Pixels) -> npt.NDArray[np.int32]:
@@ -89,6 +99,7 @@ def _mean_of_visible(colour: Pixels, alpha: Pixels) -> npt.NDArray[np.int32]:
     rows = max(1, _STRIP_PIXELS // alpha.shape[1])
     for top in range(0, alpha.shape[0], rows):
         visible = alpha[top : top + rows] > 0
-        total += colour[top : top + rows][visible].sum(axis=0, dtype=np.int64)
-        count += int(visible.sum())
+        for channel in range(3):
+            total[channel] += np.sum(colour[top : top + rows, :, channel] * visible, dtype=np.int64)
+        count += int(np.count_nonzero(visible))
     return (total // max(1, count)).astype(np.int32)

@@ -18,7 +18,7 @@ from service.codecs.strips import interleaved8
 from service.errors import UnsupportedPixels
 
 MAX_OUTPUT_PIXELS = 24_000_000
-"""The AV1 encoder takes 38 bytes of memory per pixel: 0.9 GB for these."""
+"""The AV1 encoder takes 38 to 42 bytes of memory per pixel: up to 1.0 GB for these."""
 
 _SPEED = 9  # 0 to 10: takes an eighth of the default's (6) time for two fifths more bytes
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # H.273, table 3

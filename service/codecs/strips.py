@@ -41,8 +41,10 @@ def strips(image: DecodedImage, dtype: npt.DTypeLike) -> Iterator[Pixels]:
 
 def grey_of(colour: Pixels) -> Pixels:
     """[H,W,3] -> [H,W]: the rounded mean of three channels that a network may have left a level apart."""
-    total = colour.sum(axis=2, dtype=np.uint32)
-    mean: Pixels = ((total + 1) // 3).astype(colour.dtype)
+    total = np.add(colour[..., 0], colour[..., 1], dtype=np.uint32)
+    total += colour[..., 2]
+    total += 1
+    mean: Pixels = (total // 3).astype(colour.dtype)
     return mean
 
 

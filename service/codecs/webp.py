@@ -23,6 +23,8 @@ from service.errors import OutputTooLarge
 MAX_SIDE = 16_383
 """The bitstream has 14 bits for a side."""
 LOSSLESS_QUALITY = 100
+MAX_LOSSLESS_PIXELS = 40_000_000
+"""Lossless coding, which an alpha gets at any quality, takes up to 22 bytes of memory per pixel: 0.9 GB for these."""
 
 _MAX_CHUNKS = 4 * MAX_COUNTED_FRAMES
 _ANIMATION, _XMP, _EXIF, _ALPHA, _ICC = 0x02, 0x04, 0x08, 0x10, 0x20  # flags of the VP8X chunk

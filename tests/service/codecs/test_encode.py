@@ -257,6 +257,17 @@ def test_a_size_the_format_cannot_hold_is_refused_before_the_work(
     check_encodable(gentle(), EncodeOptions("png"), height=height, width=width)
 
 
+@pytest.mark.parametrize("quality", [90, 100])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_webp_takes_fewer_pixels_where_it_codes_them_without_loss(quality: int, alpha: bool) -> None:
+    options = EncodeOptions("webp", quality=quality)
+    if not alpha and quality < 100:
+        check_encodable(gentle(), options, height=8_000, width=12_000)
+        return
+    with pytest.raises(OutputTooLarge, match="40000000"):
+        check_encodable(gentle(alpha=alpha), options, height=8_000, width=12_000)
+
+
 def test_metadata_a_jpeg_has_no_room_for_is_refused_before_the_work() -> None:
     image = dataclasses.replace(gentle(), metadata=Metadata(xmp=bytes(70_000)))
     with pytest.raises(BadParameter, match="metadata=strip"):
