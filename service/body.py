@@ -30,6 +30,7 @@ from service.problems import shorten
 T = TypeVar("T")
 
 FILE_FIELD = "file"
+LONGEST_LENGTH = 18  # digits of a Content-Length
 
 
 @dataclass(frozen=True)
@@ -235,6 +236,6 @@ def _declared_bytes(headers: Mapping[str, str]) -> int | None:
     value = headers.get("content-length")
     if value is None:
         return None
-    if not value.isascii() or not value.isdigit():
+    if not (value.isascii() and value.isdigit() and len(value) <= LONGEST_LENGTH):
         raise BadRequest(f"Content-Length {shorten(value)!r} is no number.")
     return int(value)

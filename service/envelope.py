@@ -106,7 +106,8 @@ class _Exchange:
         status = error.status if isinstance(error, ServiceError) else 500 if error else self._status
         failed = status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR
         quiet = self._scope["path"] in QUIET_PATHS and not failed
-        write = log.error if failed else log.debug if quiet else log.info
+        expected = isinstance(error, Unavailable)
+        write = log.warning if expected else log.error if failed else log.debug if quiet else log.info
         write(
             "request",
             method=self._scope["method"],
@@ -117,7 +118,7 @@ class _Exchange:
             seconds=round(seconds, 6),
             stages={name: round(value, 6) for name, value in self._record.times.seconds.items()},
             **self._record.facts,
-            **({"exc_info": error} if failed and not isinstance(error, Unavailable) else {}),
+            **({"exc_info": error} if failed and not expected else {}),
         )
 
 

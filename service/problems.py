@@ -46,7 +46,7 @@ def problem_response(error: ServiceError, *, request_id: str) -> Response:
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(whole_seconds(error.retry_after_s))
     # default=str: a member that JSON does not know must never turn a clear refusal into a 500.
-    content = json.dumps(problem_document(error, request_id=request_id), default=str, ensure_ascii=False)
+    content = json.dumps(problem_document(error, request_id=request_id), default=str)
     return Response(content.encode(), status_code=error.status, headers=headers, media_type=PROBLEM_JSON)
 
 

@@ -6,6 +6,7 @@ has seen it.
 """
 
 import asyncio
+import re
 import uuid
 from typing import Any
 
@@ -13,6 +14,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.errors import BadRequest
 from service.problems import problem_response
+
+OFFER = re.compile(rb"^upgrade(?=[ \t]*:)", re.IGNORECASE | re.MULTILINE)
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -23,8 +26,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._max_head_bytes = max_head_bytes
         self._head_timeout_s = head_timeout_s
         self._head_bytes = 0
-        self._in_head = True
-        self._in_message = False
+        self._in_body = False
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
@@ -39,31 +41,29 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head. httptools keeps a header to itself until its end, so bytes are counted."""
-        if self._in_head:
+        if not self._in_body:
             self._head_bytes += len(data)
+            data = _without_offer(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > self._max_head_bytes and not self.transport.is_closing():
+        if not self._in_body and self._head_bytes > self._max_head_bytes and not self.transport.is_closing():
             self.send_400_response(f"The request's headers have more than {self._max_head_bytes} bytes.")
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
-        if not self._in_head:
-            self._in_head = True
-            self._head_bytes = 0
-        self._in_message = True
         if self._deadline is None:
             self._set_deadline()
 
     def on_headers_complete(self) -> None:
         """The head is complete: the body has its own limits, in the application."""
-        self._in_head = False
+        self._in_body = True
         self._clear_deadline()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """The body is complete."""
-        self._in_message = False
+        """The body is complete, and the next byte begins another head."""
+        self._in_body = False
+        self._head_bytes = 0
         self._clear_deadline()
         super().on_message_complete()
 
@@ -73,7 +73,7 @@ class LimitedProtocol(HttpToolsProtocol):
         To close at once would reset the connection, and the client could lose the answer.
         """
         super().on_response_complete()
-        if self._in_message and not self._in_head and not self.transport.is_closing():
+        if self._in_body and not self.transport.is_closing():
             self._set_deadline()
 
     def send_400_response(self, msg: str) -> None:
@@ -95,3 +95,14 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def _without_offer(data: bytes) -> bytes:
+    """`data`, which begins in a head, without the head's offer to speak another protocol, which servers may ignore.
+
+    httptools takes the offer for accepted and drops the request's body; Java's client makes one (h2c) every time.
+    """
+    head, end, body = data.partition(b"\r\n\r\n")
+    if OFFER.search(head) is None:
+        return data
+    return OFFER.sub(b"x-upgrade", head) + end + body

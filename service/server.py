@@ -51,7 +51,13 @@ def main(arguments: list[str]) -> int:
         except StoreError as error:
             return _refuse_to_start(str(error))
         host, port = listener.getsockname()[:2]
-        log.info("listening", url=f"http://{host}:{port}", pid=os.getpid(), store=str(settings.store))
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        log.info(
+            "listening",
+            url=f"http://{address}",
+            pid=os.getpid(),
+            store=str(settings.store),
+        )
         server = DrainingServer(server_config(app, settings), app.state.readiness, settings)
         server.run(sockets=[listener])
     log.info("stopped", cut_requests=server.cut_requests)
@@ -97,7 +103,7 @@ class DrainingServer(uvicorn.Server):
     def _cut(self) -> None:
         """Cancel what is still running; each request is answered 503 if its client listens, for CUT_GRACE_S."""
         assert self._loop is not None
-        self.cut_requests += len(self.server_state.tasks)
+        self.cut_requests = max(self.cut_requests, len(self.server_state.tasks))  # a second cut finds the same
         for task in self.server_state.tasks:
             task.cancel()
         self._loop.call_later(CUT_GRACE_S, self._abort)

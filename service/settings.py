@@ -99,6 +99,8 @@ class Settings(BaseSettings):
     def _limits_fit_together(self) -> Self:
         if self.max_input_pixels > self.max_output_pixels:
             raise ValueError("max_output_pixels must be at least max_input_pixels")
+        if self.max_body_bytes > self.max_memory_bytes:
+            raise ValueError("max_memory_bytes must be at least max_body_bytes")
         return self
 
     @classmethod

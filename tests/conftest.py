@@ -18,6 +18,7 @@ import pytest
 from tests import oracles
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+MODELS = ["blur", "nearest", "poison", "rough"]
 START_TIMEOUT_S = 60.0  # other work may share the machine
 STOP_TIMEOUT_S = 60.0
 
@@ -31,9 +32,16 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def oracle_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """nearest (x2, x3, x4, 16 bits too), blur (x2), poison (x2: fails on pixels of the value POISON)."""
+    """The models of MODELS.
+
+    nearest (x2, x3, x4, 16 bits too), blur (x2), rough (blur whose halo is too small to be exact), poison (x2: fails
+    on pixels of the value POISON).
+    """
     store = oracles.make_store(tmp_path_factory.mktemp("store"))
     oracles.save_graph(store, "poison", 2, oracles.poison_graph(2))
+    rough = oracles.blur_graph(2)
+    facts = oracles.get_manifest(rough).model_copy(update={"halo": 0})
+    oracles.save_graph(store, "rough", 2, oracles.set_manifest(rough, facts))
     return store
 
 

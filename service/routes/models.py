@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from service.manifest import Manifest
+from service.problems import shorten
 from service.registry import ServedGraph, ServedModel
 from service.routes.documentation import problems
 from service.routes.state import TheRegistry
@@ -40,7 +41,7 @@ async def list_models(registry: TheRegistry) -> list[ModelFacts]:
 @router.get("/models/{name}", summary="One model: scales, sizes, licence, measured PSNR", responses=problems(404))
 async def get_model(name: str, registry: TheRegistry) -> ModelFacts:
     """The model of that name; 404 `unknown-model` lists those that are served."""
-    return _facts(registry.get(name))
+    return _facts(registry.get(shorten(name)))
 
 
 def _facts(model: ServedModel) -> ModelFacts:

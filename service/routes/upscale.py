@@ -15,7 +15,6 @@ from service.body import FILE_FIELD, RequestBody
 from service.codecs import INPUT_FORMATS, MEDIA_TYPES, OUTPUT_FORMATS
 from service.errors import BadParameter
 from service.problems import shorten
-from service.registry import Registry
 from service.routes.documentation import problems
 from service.routes.state import TheRecord, TheRegistry, TheSettings, TheUpscaler
 from service.upscaler import UpscaleParams, UpscaleRequest
@@ -70,11 +69,8 @@ async def _known_parameters(request: Request, registry: TheRegistry) -> None:
     if "model" not in counts:
         raise _missing("model", available=sorted(registry.models))
     if "scale" not in counts:
-        raise _missing("scale", available=_scales(registry, request.query_params["model"]))
-
-
-def _scales(registry: Registry, model: str) -> list[int]:
-    return list(registry.get(model).scales)
+        model = registry.get(shorten(request.query_params["model"]))
+        raise _missing("scale", available=list(model.scales))
 
 
 def _unknown(name: str, known: list[str]) -> BadParameter:

@@ -29,13 +29,19 @@ def receive_answer(connection: socket.socket) -> tuple[int, dict[str, str], byte
     """Status, headers and body of one answer that declares its length."""
     received = b""
     while b"\r\n\r\n" not in received:
-        received += connection.recv(65536)
+        received += _more(connection)
     head, _, body = received.partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     while len(body) < int(headers["content-length"]):
-        body += connection.recv(65536)
+        body += _more(connection)
     return int(status.split()[1]), headers, body
+
+
+def _more(connection: socket.socket) -> bytes:
+    chunk = connection.recv(65536)
+    assert chunk, "the server closed before its answer was complete"
+    return chunk
 
 
 def _takes(connection: socket.socket, data: bytes) -> bool:
@@ -107,6 +113,24 @@ def test_a_connection_between_two_requests_is_not_hurried(launch: Launch) -> Non
             connection.sendall(b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n")
             assert receive_answer(connection)[0] == 200
             time.sleep(0.6)
+
+
+@pytest.mark.parametrize("name", [b"Upgrade", b"upgrade"])
+def test_an_offer_to_speak_another_protocol_does_not_cost_the_body(live_server: LiveServer, name: bytes) -> None:
+    # As Java's HttpClient begins every connection without TLS.
+    content = as_file(pixels(4, 4))
+    with connect(live_server) as connection:
+        for _ in range(2):
+            connection.sendall(
+                b"POST /upscale?model=nearest&scale=2 HTTP/1.1\r\nHost: test\r\n"
+                b"Connection: Upgrade, HTTP2-Settings\r\n"
+                + name
+                + b": h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n"
+                + f"Content-Length: {len(content)}\r\n\r\n".encode()
+                + content
+            )
+            status, _, body = receive_answer(connection)
+            assert status == 200, body
 
 
 def test_an_upload_that_is_too_large_is_refused_before_it_is_asked_for(live_server: LiveServer) -> None:

@@ -84,6 +84,7 @@ def test_a_value_out_of_range_is_refused_by_its_variables_name(
 
 def test_limits_that_contradict_each_other_are_refused() -> None:
     assert "max_output_pixels must be at least max_input_pixels" in refusal(["--max-output-pixels", "5"])
+    assert "max_memory_bytes must be at least max_body_bytes" in refusal(["--max-memory-bytes", "5"])
 
 
 def test_an_unknown_flag_ends_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:

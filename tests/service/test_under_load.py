@@ -155,7 +155,7 @@ def test_more_requests_than_places_are_told_when_to_come_back(launch: Launch) ->
 
 
 def test_more_bytes_than_there_is_room_for_are_refused_before_they_are_decoded(launch: Launch) -> None:
-    server = launch(max_memory_bytes=2_000_000)
+    server = launch(max_memory_bytes=2_000_000, max_body_bytes=2_000_000)
     with server.client() as client:
         path = "/upscale?model=nearest&scale=2"
         assert client.post(path, content=as_file(pixels(50, 50))).status_code == 200

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from service.errors import ServiceError
+from tests.conftest import MODELS
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_the_interactive_page_is_there(client: httpx2.Client) -> None:
 
 def test_the_root_says_where_to_go(client: httpx2.Client) -> None:
     root = client.get("/").json()
-    assert root["models"] == ["blur", "nearest", "poison"]
+    assert root["models"] == MODELS
     assert root["limits"]["max_input_pixels"] == 32_000_000
     for path in set(root["links"].values()) - {"/upscale"}:
         assert client.get(path).status_code == 200

@@ -2,11 +2,14 @@
 
 import httpx2
 
+from tests.conftest import MODELS
+from tests.service.pictures import as_file, pixels
+
 
 def test_all_models_are_listed_by_name(client: httpx2.Client) -> None:
     models = client.get("/models").json()
-    assert [model["name"] for model in models] == ["blur", "nearest", "poison"]
-    assert [model["scales"] for model in models] == [[2], [2, 3, 4], [2]]
+    assert [model["name"] for model in models] == MODELS
+    assert [model["scales"] for model in models] == [[2], [2, 3, 4], [2], [2]]
 
 
 def test_a_model_tells_the_facts_of_each_graph(client: httpx2.Client) -> None:
@@ -18,8 +21,6 @@ def test_a_model_tells_the_facts_of_each_graph(client: httpx2.Client) -> None:
 
 
 def test_the_version_is_the_one_in_the_answers(client: httpx2.Client) -> None:
-    from tests.service.pictures import as_file, pixels
-
     graphs = client.get("/models/nearest").json()["graphs"]
     answer = client.post("/upscale?model=nearest&scale=3", content=as_file(pixels(4, 4)))
     assert answer.headers["x-sr-model-version"] == graphs[1]["version"]
@@ -30,4 +31,4 @@ def test_an_unknown_model_is_told_the_models(client: httpx2.Client) -> None:
     answer = client.get("/models/esrgan")
     assert answer.status_code == 404
     assert answer.json()["code"] == "unknown-model"
-    assert answer.json()["available"] == ["blur", "nearest", "poison"]
+    assert answer.json()["available"] == MODELS
