@@ -136,6 +136,29 @@ def test_a_form_is_read_the_same_wherever_its_bytes_are_cut(cuts: list[int]) -> 
     assert read(Client(chunks), content_type=FORM) == Upload(PICTURE, "image/png")
 
 
+FRAGMENTS = [
+    b"--limit", b"--limit--", b"--", b"\r\n", b"\r", b"\n", b":", b";", b" ", b"\x00", b"\xff", b"limit",
+    b'Content-Disposition: form-data; name="file"', b"Content-Disposition: ", b"Content-Type: image/png", b'"',
+    b"x" * 500,
+]  # fmt: skip
+TYPES = [FORM, "multipart/form-data", "multipart/form-data; boundary=", 'multipart/form-data; boundary="', "image/png"]
+
+
+@given(
+    fragments=st.lists(st.sampled_from(FRAGMENTS), max_size=30),
+    content_type=st.sampled_from(TYPES) | st.text(st.characters(max_codepoint=255), max_size=40),
+    cut=st.integers(0, 200),
+)
+def test_whatever_is_sent_is_read_or_refused(fragments: list[bytes], content_type: str, cut: int) -> None:
+    whole = b"".join(fragments)
+    status = 200
+    try:
+        read(Client([whole[:cut], whole[cut:]]), content_type=content_type, max_bytes=20_000)
+    except ServiceError as error:
+        status = error.status
+    assert status in (200, 400, 415)
+
+
 def test_a_form_with_text_around_it_is_read() -> None:
     body = b"\r\n" + form(("file", b"abc")) + b"an epilogue"
     assert read(Client([body]), content_type=FORM).content == b"abc"
