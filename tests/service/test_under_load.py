@@ -203,5 +203,5 @@ def test_a_client_that_goes_away_frees_the_device_and_its_place(launch: Launch) 
         connection.close()
         left = time.monotonic()
         assert eventually(lambda: client.post("/upscale?model=blur&scale=2", content=small).status_code == 200)
-        assert time.monotonic() - left < 2
+        assert time.monotonic() - left < 4
         assert status_logged(server, "went-away") == 499
