@@ -15,9 +15,9 @@ DEFAULT_QUALITY = {"jpeg": 95, "webp": 90, "avif": 90}
 _MAX_SIDES = {"jpeg": jpeg.MAX_SIDE, "webp": webp.MAX_SIDE}
 # Memory beside the pixels, in bytes per pixel: the answer and the encoder's own, measured on noisy photographs of
 # 6 to 96 MP and rounded up.
-_ENCODER_BYTES = {"png": 2, "jpeg": 2, "tiff": 3, "webp": 3, "avif": 44}
+_ENCODER_BYTES = {"png": 3, "jpeg": 2, "tiff": 3, "webp": 3, "avif": 44}
 _LOSSLESS_WEBP_BYTES = 24
-_EXTRA_BYTES_OF_16_BITS = {"png": 2, "tiff": 3}
+_EXTRA_BYTES_OF_16_BITS = {"png": 3, "tiff": 3}
 _ROUNDED_COPY_BYTES = 3
 
 

@@ -1,33 +1,15 @@
 """What decoding and encoding take at their peak, in a process of its own: a few bytes per pixel, and those foretold."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from service.codecs import EncodeOptions, predicted_encoder_bytes
+from tests.service.codecs.child import run_alone
 
 HEIGHT, WIDTH = 2_000, 3_000
 PIXELS = HEIGHT * WIDTH
 
-# The peak of a process never falls, so each is measured once, above what is held when it begins.
 PROBE = """
-import io, json, sys
-import numpy as np
 from PIL import Image
-from service.codecs import DecodedImage, EncodeOptions, Metadata, decode, encode, read_header
-
-def status(field):
-    return 1024 * int(next(line for line in open("/proc/self/status") if line.startswith(field)).split()[1])
-
-def above(work):
-    open("/proc/self/clear_refs", "w").write("5")  # the peak is the present from here on
-    before = status("VmRSS")
-    work()
-    return status("VmHWM") - before
-
 name, height, width = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
 grain = np.random.default_rng(0).normal(0, 4, (height, width)).astype(np.float32)
@@ -44,26 +26,17 @@ if name == "decode":
     del file, image, colour
     warm = encode(small, EncodeOptions("jpeg"))
     decode(warm, read_header(warm))
-    peak = above(lambda: decode(data, read_header(data)))
+    answer(bytes_above(lambda: decode(data, read_header(data))))
 else:
     options = EncodeOptions(name, quality=int(sys.argv[4]) if len(sys.argv) > 4 else None)
     encode(small, options)
-    peak = above(lambda: encode(image, options))
-print(json.dumps(peak))
+    answer(bytes_above(lambda: encode(image, options)))
 """
-
-
-def peak_bytes(*arguments: object) -> int:
-    if not Path("/proc/self/clear_refs").exists():
-        pytest.skip("the peak of memory is read from Linux's /proc")
-    command = [sys.executable, "-c", PROBE, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, check=True, cwd=Path(__file__).parents[3])
-    return int(json.loads(done.stdout))
 
 
 def test_a_photograph_is_decoded_in_eight_bytes_per_pixel() -> None:
     # Pillow's four and the array's three; np.asarray of the whole would make it ten.
-    assert peak_bytes("decode", HEIGHT, WIDTH) < 8 * PIXELS
+    assert run_alone(PROBE, "decode", HEIGHT, WIDTH) < 8 * PIXELS
 
 
 @pytest.mark.parametrize(
@@ -74,4 +47,4 @@ def test_an_encoder_takes_no_more_than_is_predicted(name: str, quality: int | No
     options = EncodeOptions(name, quality=quality)
     predicted = predicted_encoder_bytes(options, pixels=PIXELS, bits=8, has_alpha=False)
     spare = 4 << 20  # buffers that do not grow with the picture
-    assert peak_bytes(name, HEIGHT, WIDTH, *([quality] if quality else [])) < predicted + spare
+    assert run_alone(PROBE, name, HEIGHT, WIDTH, *([quality] if quality else [])) < predicted + spare
