@@ -7,10 +7,12 @@ from typing import Any
 import onnx
 from pydantic import TypeAdapter, ValidationError
 
+from export.collapse import collapsed_macs
 from export.errors import ExportError
 from export.trace import OPSET, Pixels
 from models.checkpoint import Checkpoint
-from models.config import count_parameters
+from models.config import NetworkConfig, count_parameters
+from models.edsr import EdsrConfig
 from service.manifest import METADATA_KEY, Manifest, Name
 
 TOOLS = ("torch", "onnx", "onnxscript")
@@ -41,7 +43,7 @@ def describe(
             weights_sha256=weights_sha256,
             precision="fp32",
             parameters=count_parameters(checkpoint.network),
-            macs_per_lr_pixel=config.macs_per_lr_pixel(scale),
+            macs_per_lr_pixel=_macs(config, scale),
             psnr=provenance.get("psnr", {}),
             paper=config.paper,
             licence=provenance.get("licence", "not stated"),
@@ -75,6 +77,11 @@ def write_manifest(proto: onnx.ModelProto, manifest: Manifest) -> None:
     """Puts the manifest, and nothing else, into the graph's metadata."""
     del proto.metadata_props[:]
     proto.metadata_props.add(key=METADATA_KEY, value=manifest.model_dump_json())
+
+
+def _macs(config: NetworkConfig, scale: int) -> int:
+    """Of the graph, which is what a request's time is predicted from; see `export.collapse`."""
+    return collapsed_macs(config) if isinstance(config, EdsrConfig) else config.macs_per_lr_pixel(scale)
 
 
 def _sources(provenance: Mapping[str, Any]) -> tuple[str, ...]:

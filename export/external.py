@@ -1,10 +1,11 @@
 """Step 2, point: the graph's weights become references into the checkpoint's .safetensors file (ONNX external data).
 
 PyTorch and ONNX Runtime then read one copy of the weights, and a graph is a few tens of kB. Tensors that
-tracing derived (a reshaped mean, a constant) are in no checkpoint and stay in the graph.
+the export derived (a merged convolution, a reshaped mean, a constant) are in no checkpoint and stay in the graph.
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from onnx import numpy_helper
 
 from export.errors import WeightsMismatch
 
-MAX_INLINE_BYTES = 64 * 1024  # more than any derived constant needs: above it, weights were missed
+MAX_INLINE_BYTES = 64 * 1024  # more than all unnamed constants need: above it, weights were missed
 ONNX_TYPES = {  # of safetensors' names
     "F32": onnx.TensorProto.FLOAT,
     "F16": onnx.TensorProto.FLOAT16,
@@ -53,11 +54,12 @@ def stored_tensors(path: Path) -> dict[str, StoredTensor]:
     }
 
 
-def point_into(proto: onnx.ModelProto, weights: Path, *, prefix: str = "") -> int:
+def point_into(proto: onnx.ModelProto, weights: Path, *, prefix: str = "", derived: Collection[str] = ()) -> int:
     """Replaces, in `proto`, every initialiser that is a tensor of `weights` by a reference; returns their number.
 
     An initialiser `prefix + name` is renamed to `name`, so that graph and checkpoint speak of tensors
-    alike. The graph must lie in the folder of `weights` from then on.
+    alike; so are those in `derived`, which may stand in the graph at any size because no checkpoint has them. The
+    graph must lie in the folder of `weights` from then on.
 
     Raises:
         WeightsMismatch: a tensor of the same name has another type, shape or bit, or more than `MAX_INLINE_BYTES`
@@ -68,17 +70,18 @@ def point_into(proto: onnx.ModelProto, weights: Path, *, prefix: str = "") -> in
     renamed: dict[str, str] = {}
     for tensor in proto.graph.initializer:
         name = tensor.name.removeprefix(prefix)
-        if name not in stored:
-            continue
-        place = stored[name]
-        _check_equal(tensor, name, place, content[place.offset : place.offset + place.length])
-        renamed[tensor.name] = name
-        _refer(tensor, name, weights.name, place)
+        if name in stored:
+            place = stored[name]
+            _check_equal(tensor, name, place, content[place.offset : place.offset + place.length])
+            renamed[tensor.name] = name
+            _refer(tensor, name, weights.name, place)
+        elif name in derived:
+            renamed[tensor.name] = tensor.name = name
     for node in proto.graph.node:
         for index, value in enumerate(node.input):
             node.input[index] = renamed.get(value, value)
-    _check_inline(proto)
-    return len(renamed)
+    _check_inline(proto, derived)
+    return sum(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in proto.graph.initializer)
 
 
 def _check_equal(tensor: onnx.TensorProto, name: str, place: StoredTensor, stored: memoryview) -> None:
@@ -101,11 +104,11 @@ def _refer(tensor: onnx.TensorProto, name: str, location: str, place: StoredTens
         tensor.external_data.add(key=key, value=str(value))
 
 
-def _check_inline(proto: onnx.ModelProto) -> None:
+def _check_inline(proto: onnx.ModelProto, derived: Collection[str]) -> None:
     inline = {
         tensor.name: tensor.ByteSize()
         for tensor in proto.graph.initializer
-        if tensor.data_location != onnx.TensorProto.EXTERNAL
+        if tensor.data_location != onnx.TensorProto.EXTERNAL and tensor.name not in derived
     }
     if sum(inline.values()) > MAX_INLINE_BYTES:
         largest = sorted(inline, key=lambda name: inline[name], reverse=True)[:5]

@@ -17,7 +17,15 @@ from service.sessions import Session
 # level of a 16-bit image.
 MAX_DIFFERENCE: dict[Pixels, float] = {"uint8": 1.0, "float32": 255 / 65535}
 MAX_DIFFERING = 0.001  # share of pixels that may be one level off
-SHAPES = ((1, 1, 1), (1, 1, 7), (1, 9, 1), (2, 17, 23), (3, 40, 9), (1, 64, 65))  # N, H, W; none is the traced one
+SHAPES = (
+    (1, 1, 1),
+    (1, 1, 7),
+    (1, 9, 1),
+    (1, 2, 3),
+    (2, 17, 23),
+    (3, 40, 9),
+    (1, 64, 65),
+)  # N, H, W; none is the traced one
 PHOTOGRAPH_SIDE = 96
 
 Batch = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
@@ -33,7 +41,9 @@ class Parity:
 
 
 def check_parity(session: Session, module: nn.Module, *, pixels: Pixels) -> Parity:
-    """Runs noise of several shapes and three photographs through both; `module` comes from `trace.with_pixels`.
+    """Runs noise of several shapes and three photographs through both.
+
+    `module` is the network as it was trained, in `trace.with_pixels`, whatever was traced in its place.
 
     Raises:
         ParityFailed: an answer is more than `MAX_DIFFERENCE` off anywhere, `MAX_DIFFERING` of all pixels are a grey

@@ -1,4 +1,4 @@
-"""The way through an export, written once: checkpoint -> trace -> point -> parity -> halo -> store.
+"""The way through an export, written once: checkpoint -> collapse -> trace -> point -> parity -> halo -> store.
 
     store/<model>/x<scale>.safetensors      the weights, copied as they are
     store/<model>/x<scale>.onnx             the graph with uint8 pixels
@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
+from torch import nn
 
+from export.collapse import DERIVED, collapsed
 from export.describe import check_model_name, describe, write_manifest
 from export.errors import ExportError
 from export.external import point_into
@@ -79,7 +81,8 @@ def export_checkpoint(
     with _staging(store / model) as staging:
         weights = staging / f"x{scale}.safetensors"
         shutil.copyfile(file, weights)
-        drafts = [_draft(checkpoint, weights, model=model, pixels=pixels, report=report) for pixels in PIXELS]
+        faster = collapsed(checkpoint.network)
+        drafts = [_draft(checkpoint, faster, weights, model=model, pixels=pixels, report=report) for pixels in PIXELS]
         if halo is None:
             started = time.monotonic()
             halo = measure_halo(Session.open(drafts[1].path, device="cpu", threads=THREADS))
@@ -118,12 +121,12 @@ def _only_scale(file: Path, checkpoint: Checkpoint) -> int:
     return config.scales[0]
 
 
-def _draft(checkpoint: Checkpoint, weights: Path, *, model: str, pixels: Pixels, report: Report) -> Draft:
+def _draft(
+    checkpoint: Checkpoint, faster: nn.Module, weights: Path, *, model: str, pixels: Pixels, report: Report
+) -> Draft:
+    """`faster` is traced, and compared with the checkpoint's own network."""
     started = time.monotonic()
-    scale = checkpoint.config.scales[0]
-    module = with_pixels(checkpoint.network, value_range=checkpoint.config.value_range, pixels=pixels)
-    proto = trace(module, pixels=pixels, scale=scale, name=f"{model}-x{scale}-{pixels}")
-    external = point_into(proto, weights, prefix=WRAPPED)
+    scale, value_range = checkpoint.config.scales[0], checkpoint.config.value_range
     manifest = describe(
         checkpoint,
         model=model,
@@ -132,11 +135,16 @@ def _draft(checkpoint: Checkpoint, weights: Path, *, model: str, pixels: Pixels,
         weights=weights.name,
         weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
     )
+    original, module = (
+        with_pixels(network, value_range=value_range, pixels=pixels) for network in (checkpoint.network, faster)
+    )
+    proto = trace(module, pixels=pixels, scale=scale, name=f"{model}-x{scale}-{pixels}")
+    external = point_into(proto, weights, prefix=WRAPPED, derived=DERIVED)
     suffix = ".onnx" if pixels == "uint8" else ".float32.onnx"
     draft = Draft(proto, manifest, weights.with_name(f"x{scale}{suffix}"))
     draft.save()
     onnx.checker.check_model(draft.path, full_check=True)
-    parity = check_parity(Session.open(draft.path, device="cpu", threads=THREADS), module, pixels=pixels)
+    parity = check_parity(Session.open(draft.path, device="cpu", threads=THREADS), original, pixels=pixels)
     report(
         f"{model} x{scale} {pixels}: {external} tensors in {weights.name}, graph of {draft.path.stat().st_size} bytes; "
         f"at most {parity.difference:.2g} grey levels from PyTorch, {parity.differing:.3%} of pixels a level off; "

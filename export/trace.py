@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from export.errors import TraceFailed
 
 OPSET = 18  # the newest that every operator of the planned families has a CUDA kernel for (GridSample wants 16 to 18)
+LEAST_SIZE = 4  # what the tracer is told of height and width; see `trace`
 WRAPPED = "network."  # how the wrappers prefix the network's tensor names
 
 Pixels = Literal["uint8", "float32"]
@@ -78,7 +79,9 @@ def trace(module: nn.Module, *, pixels: Pixels, scale: int, name: str) -> onnx.M
     Raises:
         TraceFailed: the graph does not keep the contract (see `check_contract`).
     """
-    # No size is 1, equal to another, or a likely constant of a network, so nothing can be specialised on it.
+    # No size is 1, equal to another, or a likely constant of a network, so nothing can be specialised on it. The
+    # least size tells the tracer that a slice of 3 pixels has 3. A graph's slice has what is there, so the graph is
+    # right for smaller sizes too, and `export.parity` runs it there.
     sample = torch.zeros(2, 22, 29, 3, dtype=torch.uint8 if pixels == "uint8" else torch.float32)
     free = torch.export.Dim
     with torch.no_grad(), _quiet():
@@ -90,7 +93,7 @@ def trace(module: nn.Module, *, pixels: Pixels, scale: int, name: str) -> onnx.M
                 opset_version=OPSET,
                 input_names=["lr"],
                 output_names=["sr"],
-                dynamic_shapes=({0: free("N"), 1: free("H"), 2: free("W")},),
+                dynamic_shapes=({0: free("N"), 1: free("H", min=LEAST_SIZE), 2: free("W", min=LEAST_SIZE)},),
                 external_data=False,
                 verbose=False,
             )

@@ -79,3 +79,11 @@ def test_weights_that_are_in_no_checkpoint_are_refused(weights: Path) -> None:
     large = np.zeros((MAX_INLINE_BYTES // 4, 1), np.float32)
     with pytest.raises(WeightsMismatch, match="forgotten are not tensors of the checkpoint"):
         point_into(graph_of(**{"head.weight": WEIGHT, "forgotten": large}), weights)
+
+
+def test_a_tensor_that_the_export_derived_may_stand_in_the_graph_at_any_size(weights: Path) -> None:
+    large = np.zeros((MAX_INLINE_BYTES // 4, 3), np.float32)
+    proto = graph_of(**{"network.head.weight": WEIGHT, "network.merged": large})
+    assert point_into(proto, weights, prefix="network.", derived=("merged",)) == 1
+    assert [tensor.name for tensor in proto.graph.initializer] == ["head.weight", "merged"]
+    assert proto.graph.node[1].input[1] == "merged"

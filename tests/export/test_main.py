@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from export.__main__ import main
+from export.store import Exported
 from service.manifest import read_manifest
-from tests.export.examples import small_checkpoint, small_config, small_edsr
+from tests.export.examples import small_config, small_edsr
 from tests.export.importers.examples import official
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -64,13 +65,20 @@ def test_wrong_arguments_are_exit_code_2(arguments: list[str], capsys: pytest.Ca
     assert "usage: python -m export" in capsys.readouterr().err
 
 
-def test_the_command_line_itself_adds_a_checkpoint(tmp_path: Path) -> None:
-    file = small_checkpoint(tmp_path / "last.safetensors", scale=3)
-    command = [sys.executable, "-m", "export", "checkpoint", str(file), "--model", "mine", "--store", str(tmp_path)]
-    done = subprocess.run(command, cwd=REPOSITORY, env=dict(os.environ), capture_output=True, text=True, check=False)
+def test_the_command_line_itself_makes_the_same_bytes_as_any_other_process(
+    checkpoint: Path, exported: Exported, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "export", "checkpoint", str(checkpoint), "--model", "small"]
+    done = subprocess.run(
+        [*command, "--store", str(tmp_path)],
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
-    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
-        "x3.float32.onnx",
-        "x3.onnx",
-        "x3.safetensors",
-    ]
+    made = sorted((tmp_path / "small").iterdir())
+    assert [path.name for path in made] == ["x4.float32.onnx", "x4.onnx", "x4.safetensors"]
+    for path in made:
+        assert path.read_bytes() == (exported.weights.parent / path.name).read_bytes(), path.name
