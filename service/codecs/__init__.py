@@ -9,6 +9,7 @@ grey            stays grey (1, 2, 4 bits become 8); a palette becomes RGB, with 
 CMYK, YCCK, Lab become sRGB through the embedded profile, else by plain formulas
 ICC profile     of RGB and grey is kept, on metadata=strip too: colour is no metadata
 EXIF, XMP       kept unless metadata=strip; orientation applied and taken out, thumbnail dropped, stated size corrected
+other colour    PNG's gAMA, cHRM, cICP and AVIF's nclx are taken for sRGB; high dynamic range (PQ, HLG) is refused
 several frames  refused; of an AVIF or JPEG with a gain map, depth map or preview the main picture is taken
 """
 

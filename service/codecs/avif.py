@@ -13,7 +13,15 @@ from service.codecs import exif
 from service.codecs.avif_items import Items, check_streams, count_samples, read_items
 from service.codecs.border import damaged, decoding, encoding
 from service.codecs.boxes import boxes
-from service.codecs.image import MAX_COUNTED_FRAMES, Container, DecodedImage, ImageHeader, Metadata, Pixels
+from service.codecs.image import (
+    HDR_TRANSFERS,
+    MAX_COUNTED_FRAMES,
+    Container,
+    DecodedImage,
+    ImageHeader,
+    Metadata,
+    Pixels,
+)
 from service.codecs.strips import interleaved8
 from service.errors import UnsupportedPixels
 
@@ -21,7 +29,6 @@ MAX_OUTPUT_PIXELS = 24_000_000
 """The AV1 encoder takes 38 to 42 bytes of memory per pixel: up to 1.0 GB for these."""
 
 _SPEED = 9  # 0 to 10: takes an eighth of the default's (6) time for two fifths more bytes
-_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # H.273, table 3
 # (quarter turns against the clock, mirrored: None, 0 top to bottom, 1 left to right) -> EXIF's orientation
 _ORIENTATIONS = {
     (0, None): 1, (1, None): 8, (2, None): 3, (3, None): 6,
@@ -121,7 +128,7 @@ def _metadata(items: Items) -> Metadata:
         if colour in (b"prof", b"rICC"):
             profile = items.data[slice(*reader.rest())]
         elif colour == b"nclx":
-            transfer = _HDR_TRANSFERS.get(reader.number(4) & 0xFFFF)
+            transfer = HDR_TRANSFERS.get(reader.number(4) & 0xFFFF)
             if transfer:
                 raise UnsupportedPixels(
                     f"The AVIF has high dynamic range ({transfer}); standard dynamic range is read."

@@ -31,6 +31,9 @@ class ImageHeader:
 
 MAX_COUNTED_FRAMES = 10_000
 
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+"""Transfer characteristics (ITU-T H.273, table 3) of high dynamic range, which no output format here could hold."""
+
 
 @dataclass(frozen=True)
 class ImageLimits:

@@ -13,8 +13,9 @@ import numpy as np
 
 from service.codecs import exif
 from service.codecs.border import damaged, decoding, inflate
-from service.codecs.image import Container, DecodedImage, ImageHeader, Metadata, Pixels
+from service.codecs.image import HDR_TRANSFERS, Container, DecodedImage, ImageHeader, Metadata, Pixels
 from service.codecs.strips import channels_of, strips
+from service.errors import UnsupportedPixels
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -24,14 +25,17 @@ _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 
-# Measured on a photograph enlarged to 6 MP, against Pillow's default: the filter Up with level 1 takes 1/8 of the time
-# and makes 1.2 times the bytes (Pillow's own level 1: 1/3 of the time, 1.2 times the bytes).
+# Measured on enlarged photographs of 4 and 6 MP, against Pillow's default: the filter Up with level 1 takes 1/7 of the
+# time and makes 1.2 to 1.3 times the bytes (Pillow's own level 1: 1/3 of the time, 1.2 to 1.3 times the bytes).
 _LEVEL = 1
 _FILTER_UP = 2
 
 
 def inspect(data: bytes) -> Container:
-    """Header and metadata, from the chunks; nothing is unpacked but ICC and XMP, bounded. Raises UndecodableImage."""
+    """Header and metadata, from the chunks; nothing is unpacked but ICC and XMP, bounded.
+
+    Raises UndecodableImage; UnsupportedPixels for high dynamic range.
+    """
     width, height, depth, colour_type = _image_header(data)
     found: dict[bytes, bytes] = {}
     frames, complete, seen_pixels = 1, False, False
@@ -40,6 +44,9 @@ def inspect(data: bytes) -> Container:
         complete = kind == b"IEND"
         if kind == b"acTL" and not seen_pixels and size >= 8:
             frames = max(1, int.from_bytes(data[start : start + 4], "big"))
+        elif kind == b"cICP" and size >= 2 and data[start + 1] in HDR_TRANSFERS:
+            name = HDR_TRANSFERS[data[start + 1]]
+            raise UnsupportedPixels(f"The PNG has high dynamic range ({name}); standard dynamic range is read.")
         elif kind == b"iTXt" and data.startswith(_XMP_KEYWORD + b"\0", start):
             found[kind] = data[start : start + size]
         elif kind in (b"iCCP", b"eXIf", b"tRNS"):

@@ -240,6 +240,15 @@ def test_ten_bits_of_an_avif_become_sixteen_with_white_at_full() -> None:
     assert image.colour[0, 7].max() < 200
 
 
+@pytest.mark.parametrize(("transfer", "named"), [(16, "PQ"), (18, "HLG")])
+def test_an_avif_of_high_dynamic_range_is_refused_by_name(transfer: int, named: str) -> None:
+    data = bytearray(STILLS["avif-rgb"]())
+    at = data.index(b"colrnclx") + 8
+    data[at : at + 4] = struct.pack(">HH", 9, transfer)
+    with pytest.raises(UnsupportedPixels, match=named):
+        read_header(bytes(data))
+
+
 def test_an_avif_of_grey_and_alpha_is_grey() -> None:
     data = saved(
         np.dstack([smooth()[..., :1]] * 3 + [smooth()[..., 1:2]]), "AVIF", subsampling="4:0:0", speed=10, quality=100

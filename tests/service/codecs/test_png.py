@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 from service.codecs import decode, read_header
-from service.errors import UndecodableImage
+from service.errors import UndecodableImage, UnsupportedPixels
 from tests.service.codecs.samples import noise, png_chunk, png_of, saved, with_png_chunks
 
 PNG = saved(noise(3), "PNG")
@@ -61,6 +61,13 @@ def test_xmp_is_found(compressed: bool) -> None:
     body = b"XML:com.adobe.xmp\0" + bytes([compressed, 0]) + b"\0\0" + (zlib.compress(packet) if compressed else packet)
     data = with_png_chunks(PNG, png_chunk(b"iTXt", body))
     assert decode(data, read_header(data)).metadata.xmp == packet
+
+
+@pytest.mark.parametrize(("transfer", "named"), [(16, "PQ"), (18, "HLG")])
+def test_high_dynamic_range_is_refused_by_name(transfer: int, named: str) -> None:
+    with pytest.raises(UnsupportedPixels, match=named):
+        read_header(with_png_chunks(PNG, png_chunk(b"cICP", bytes([9, transfer, 0, 1]))))
+    assert read_header(with_png_chunks(PNG, png_chunk(b"cICP", bytes([1, 13, 0, 1])))) == read_header(PNG)
 
 
 def test_exif_behind_the_pixels_is_found() -> None:
