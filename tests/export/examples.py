@@ -32,7 +32,12 @@ def small_edsr(config: EdsrConfig, *, seed: int = 0) -> Edsr:
     return network
 
 
+def checkpoint_config(scale: int) -> EdsrConfig:
+    """Of `small_checkpoint`: one block, because each further one makes tracing slower and shows nothing new."""
+    return small_config(scale, blocks=1)
+
+
 def small_checkpoint(path: Path, *, scale: int = 2, **provenance: Any) -> Path:  # noqa: ANN401 - any entry
-    config = small_config(scale)
+    config = checkpoint_config(scale)
     save_checkpoint(path, small_edsr(config), config=config, provenance=PROVENANCE | provenance)
     return path

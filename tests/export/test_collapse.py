@@ -128,11 +128,10 @@ def check_trained(network: Edsr) -> None:
         assert difference(faster(lr), network(lr)).max() <= TOLERANCE, (height, width)
 
 
-@pytest.mark.parametrize("scale", [3, 8])
-def test_a_traced_graph_is_the_original_at_sizes_smaller_than_its_strips(scale: int) -> None:
-    network = border_heavy(scale)
+def test_a_graph_of_three_upsampling_steps_is_the_original_at_sizes_smaller_than_its_strips() -> None:
+    network = border_heavy(8, blocks=0)
     pixels = with_pixels(collapsed(network), value_range=255.0, pixels="float32")
-    proto = trace(pixels, pixels="float32", scale=scale, name="test")
+    proto = trace(pixels, pixels="float32", scale=8, name="test")
     session = onnxruntime.InferenceSession(proto.SerializeToString())
     check_graph(lambda lr: session.run(["sr"], {"lr": lr})[0], network)
 
