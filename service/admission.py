@@ -6,12 +6,11 @@ Nothing waits here: a full service says 429 at once, with the time after which t
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.codecs import EncodeOptions, ImageHeader
+from service.codecs import EncodeOptions, ImageHeader, predicted_encoder_bytes
 from service.errors import Draining, NotReady, OutputTooLarge, Overloaded, ServiceError
 
 FIRST_GUESS_MACS_PER_S = 1e11  # two cores of a server; corrected by the first answer
 LONGEST_RETRY_S = 300.0  # beyond that the prediction says nothing, and a client should ask again
-LOSSLESS_WEBP_QUALITY = 100
 NEWEST_WEIGHT = 0.3  # of the newest measurement in the running mean of the speed
 
 
@@ -138,17 +137,7 @@ def predicted_peak_bytes(header: ImageHeader, options: EncodeOptions, *, scale: 
     channels = 4 if header.has_alpha else 3
     lr_bytes = header.pixels * channels * header.bits // 8
     sr_bytes = lr_bytes * scale**2
-    encoder_bytes = header.pixels * scale**2 * _encoder_bytes_per_pixel(header, options)
+    encoder_bytes = predicted_encoder_bytes(
+        options, pixels=header.pixels * scale**2, bits=header.bits, has_alpha=header.has_alpha
+    )
     return 2 * body_bytes + lr_bytes + sr_bytes + encoder_bytes
-
-
-def _encoder_bytes_per_pixel(header: ImageHeader, options: EncodeOptions) -> int:
-    match options.format:
-        case "avif":
-            return 40
-        case "webp" if header.has_alpha or options.quality == LOSSLESS_WEBP_QUALITY:
-            return 28
-        case "webp" | "jpeg":
-            return 5
-        case _:  # png, tiff: rows are packed as they come, so it is the answer that counts
-            return 3 * header.bits // 8

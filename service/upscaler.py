@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from service.admission import Admission, Permit, predicted_peak_bytes
 from service.body import RequestBody, Upload
 from service.codecs import (
@@ -25,7 +27,7 @@ from service.scheduler import Scheduler, Work, WorkStats
 from service.sessions import Session
 from service.telemetry import RequestRecord
 from service.threads import CodecThreads
-from service.tiling import Plane, plan_tiles
+from service.tiling import Pixels, Plane, plan_tiles
 
 VERSION_LENGTH = 12  # hex digits: enough to tell any two weights apart
 
@@ -154,9 +156,11 @@ class Upscaler:
         )
 
     async def _run(self, lr: DecodedImage, session: Session, request: UpscaleRequest) -> tuple[DecodedImage, WorkStats]:
-        """The network over the colours and, as a picture of its own, the alpha channel."""
+        """The network over the colours and, as a picture of its own, the alpha channel unless it hides nothing."""
         manifest = session.manifest
-        planes = [Plane(pixels, manifest.scale) for pixels in (lr.colour, lr.alpha) if pixels is not None]
+        planes = [Plane(lr.colour, manifest.scale)]
+        if lr.alpha is not None and not lr.opaque:
+            planes.append(Plane(lr.alpha, manifest.scale))
         halo = manifest.halo_exact if request.params.tiling == "exact" else manifest.halo
         height, width = lr.colour.shape[:2]
         work = Work(
@@ -170,13 +174,20 @@ class Upscaler:
         request.record.times.add("queue", stats.queue_s)
         request.record.times.add("infer", stats.infer_s)
         self._admission.learn(macs=work.plan.pixels * len(planes) * manifest.macs_per_lr_pixel, seconds=stats.infer_s)
-        alpha = planes[1].output if lr.alpha is not None else None
-        return replace(lr, colour=planes[0].output, alpha=alpha), stats
+        colour = planes[0].output
+        return replace(lr, colour=colour, alpha=_upscaled_alpha(lr, planes, shape=colour.shape[:2])), stats
 
 
 def model_version(graph: ServedGraph) -> str:
     """The beginning of the weights' sha256, or of the graph's own where it holds its weights."""
     return (graph.manifest.weights_sha256 or graph.session.sha256)[:VERSION_LENGTH]
+
+
+def _upscaled_alpha(lr: DecodedImage, planes: list[Plane], *, shape: tuple[int, ...]) -> Pixels | None:
+    """The network's answer; where the alpha hides nothing, a full one, for a network might make 254 of 255."""
+    if lr.alpha is None or len(planes) > 1:
+        return planes[1].output if len(planes) > 1 else None
+    return np.full(shape, np.iinfo(lr.alpha.dtype).max, dtype=lr.alpha.dtype)
 
 
 def _decode(content: bytes, header: ImageHeader, options: EncodeOptions, *, scale: int) -> DecodedImage:

@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from service.admission import Admission, Readiness, predicted_peak_bytes
-from service.codecs import EncodeOptions, ImageHeader
+from service.codecs import EncodeOptions, ImageHeader, predicted_encoder_bytes
 from service.errors import Draining, NotReady, OutputTooLarge, Overloaded
 
 
@@ -96,14 +96,16 @@ SIXTEEN_BITS = ImageHeader("png", 6000, 4000, 16, has_alpha=True, frames=1)
 
 def test_the_predicted_peak_of_24_megapixels_doubled_is_body_lr_sr_and_encoder() -> None:
     peak = predicted_peak_bytes(EIGHT_BITS, EncodeOptions("png"), scale=2, body_bytes=10_000_000)
-    assert peak == 20_000_000 + 72_000_000 + 288_000_000 + 288_000_000
+    encoder = predicted_encoder_bytes(EncodeOptions("png"), pixels=96_000_000, bits=8, has_alpha=False)
+    assert peak == 20_000_000 + 72_000_000 + 288_000_000 + encoder
 
 
 def test_alpha_sixteen_bits_and_dear_encoders_are_counted() -> None:
     def peak(header: ImageHeader, name: str, quality: int | None = None) -> int:
         return predicted_peak_bytes(header, EncodeOptions(name, quality), scale=2, body_bytes=0)
 
-    assert peak(SIXTEEN_BITS, "png") == 24_000_000 * 8 + 96_000_000 * 8 + 96_000_000 * 6
+    encoder = predicted_encoder_bytes(EncodeOptions("png"), pixels=96_000_000, bits=16, has_alpha=True)
+    assert peak(SIXTEEN_BITS, "png") == 24_000_000 * 8 + 96_000_000 * 8 + encoder
     assert peak(EIGHT_BITS, "avif") > peak(EIGHT_BITS, "webp", 100) > peak(EIGHT_BITS, "webp", 90)
 
 

@@ -79,6 +79,16 @@ def test_alpha_goes_through_the_network_as_a_picture_of_its_own(client: httpx2.C
     assert answer.headers["x-sr-tiles"] == "4"
 
 
+def test_an_alpha_that_hides_nothing_stays_full_and_costs_nothing(client: httpx2.Client) -> None:
+    lr = pixels(70, 30, channels=4)
+    lr[..., 3] = 255
+    answer = ask(client, as_file(lr), model="blur")
+    sr = as_pixels(answer.content)
+    assert np.array_equal(sr[..., :3], oracles.blur(lr[..., :3], 2))
+    assert (sr[..., 3] == 255).all()  # the blur itself darkens an image's border
+    assert answer.headers["x-sr-tiles"] == "2"
+
+
 def test_sixteen_bits_stay_sixteen(client: httpx2.Client) -> None:
     lr = np.random.default_rng(0).integers(0, 2**16, (70, 40, 3), dtype=np.uint16)
     answer = ask(client, bytes(imagecodecs.png_encode(lr)), scale=3)
