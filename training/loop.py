@@ -1,4 +1,4 @@
-"""The training loop: one step after another, resumable at any of them, on a CPU or a GPU."""
+"""The training loop: one update after another, resumable at any of them, on a CPU or a GPU, for every family."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from training.data import PairSampler
+from training.objectives.base import NETWORK, Objective
 from training.recipe import Recipe
 
 
@@ -20,46 +20,43 @@ class Progress:
 
     step: int = 0
     seconds: float = 0.0
-    loss: float = 0.0  # running mean of L1 in grey levels
+    loss: float = 0.0  # running mean, in the objective's unit: grey levels of L1 for EDSR
+    terms: dict[str, float] = field(default_factory=dict)  # running means of what else the objective reports
     history: list[dict[str, float]] = field(default_factory=list)
 
 
 class Trainer:
-    """L1 loss, Adam, exponential moving average of the weights (EDSR section 3.3; the average is newer practice).
+    """Runs an objective and keeps exponential moving averages of the networks that it ships.
 
-    The optimiser's betas are the paper's. What is validated and shipped is the average, never the raw weights.
+    What is validated and shipped is the average, never the raw weights. BatchNorm's statistics are averaged alike.
     """
 
-    def __init__(self, recipe: Recipe, network: nn.Module, sampler: PairSampler, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, objective: Objective, device: torch.device) -> None:
         self.recipe = recipe
-        self.sampler = sampler
+        self.objective = objective
         self.device = device
-        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
-        trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.Adam(
-            trainable, lr=recipe.learning_rate, betas=(0.9, 0.999), fused=device.type == "cuda"
-        )
+        average = get_ema_multi_avg_fn(recipe.ema_decay)
+        self.averages = {
+            name: AveragedModel(objective.networks[name], multi_avg_fn=average, use_buffers=True)
+            for name in objective.shipped
+        }
         self.progress = Progress()
-        self._forward: Callable[[torch.Tensor], torch.Tensor] = self.network
-        if recipe.compile and device.type == "cuda":
-            self._forward = torch.compile(self.network, mode="max-autotune-no-cudagraphs")
 
-    def step(self) -> torch.Tensor:
-        """One update; returns the loss as a tensor on the device, so that a GPU is not waited for."""
-        recipe, progress = self.recipe, self.progress
-        for group in self.optimiser.param_groups:
-            group["lr"] = recipe.rate_at(progress.step)
-        lr, hr = self.sampler.batch(recipe.batch, recipe.patch_at(progress.step))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._amp()):
-            sr = self._forward(lr.contiguous(memory_format=torch.channels_last))
-        loss = nn.functional.l1_loss(sr.float(), hr)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimiser.step()
-        self.average.update_parameters(self.network)
-        progress.step += 1
-        return loss.detach()
+    @property
+    def shipped(self) -> dict[str, nn.Module]:
+        """The averaged networks by name."""
+        return {name: average.module for name, average in self.averages.items()}
+
+    def step(self) -> dict[str, torch.Tensor]:
+        """One update; returns the loss and its terms as tensors on the device, so that a GPU is not waited for."""
+        for optimiser in self.objective.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = self.recipe.rate_at(self.progress.step)
+        terms = self.objective.update(self.progress.step)
+        for name, average in self.averages.items():
+            average.update_parameters(self.objective.networks[name])
+        self.progress.step += 1
+        return terms
 
     def run(self, *, until: int, on_step: Callable[[Progress], None], stop: Callable[[], bool] = lambda: False) -> None:
         """Steps until `until`, or until `stop` says so; `on_step` is called after each with the progress so far.
@@ -67,7 +64,7 @@ class Trainer:
         Raises:
             FloatingPointError: the loss is not finite; the state on disk is still the last good one.
         """
-        pending: list[torch.Tensor] = []
+        pending: list[dict[str, torch.Tensor]] = []
         began = time.perf_counter()
         while self.progress.step < until and not stop():
             pending.append(self.step())
@@ -78,15 +75,17 @@ class Trainer:
                 began = now
             on_step(self.progress)
 
-    def _book(self, pending: list[torch.Tensor]) -> None:
-        for loss in torch.stack(pending).tolist():
+    def _book(self, pending: list[dict[str, torch.Tensor]]) -> None:
+        for terms in pending:
+            values = dict(zip(terms, torch.stack(list(terms.values())).tolist(), strict=True))
+            loss = values.pop("loss")
             if loss != loss or loss == float("inf"):
                 raise FloatingPointError(f"the loss became {loss} at step {self.progress.step}")
             self.progress.loss += (loss - self.progress.loss) * (0.02 if self.progress.loss else 1.0)
+            for name, value in values.items():
+                before = self.progress.terms.get(name, value)
+                self.progress.terms[name] = before + (value - before) * 0.02
         pending.clear()
-
-    def _amp(self) -> bool:
-        return self.recipe.amp == "bf16" and self.device.type == "cuda"
 
     def save(self, path: Path) -> None:
         """Writes all that a resumed run needs, atomically."""
@@ -95,23 +94,29 @@ class Trainer:
         partial.replace(path)
 
     def load(self, path: Path) -> None:
-        """Takes up a saved run; the recipe's length may differ, its network may not.
+        """Takes up a saved run; the recipe's length may differ, its networks may not.
 
         Raises:
-            RuntimeError: the state is of another network.
+            RuntimeError: the state is of other networks.
         """
         state = torch.load(path, map_location=self.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.sampler.generator.set_state(state["generator"].cpu())
+        if missing := sorted(self._state().keys() - state.keys()):
+            raise RuntimeError(f"{path} is the state of another kind of run: it has no {', '.join(missing)}")
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.objective.generator.set_state(state["generator"].cpu())
         self.progress = Progress(**state["progress"])
 
     def _state(self) -> dict[str, Any]:
         return {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "generator": self.sampler.generator.get_state(),
+            **{name: part.state_dict() for name, part in self._parts().items()},
+            "generator": self.objective.generator.get_state(),
             "progress": vars(self.progress),
         }
+
+    def _parts(self) -> dict[str, Any]:
+        """Everything with a state of its own, by its name in the file."""
+        averages = {
+            "average" if name == NETWORK else f"average_{name}": average for name, average in self.averages.items()
+        }
+        return {**self.objective.networks, **averages, **self.objective.optimisers}

@@ -9,13 +9,16 @@ import numpy.typing as npt
 Pixels = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float64]
 
+LUMA_WEIGHTS = (65.481, 128.553, 24.966)  # of R, G and B in 0..1, ITU-R BT.601
+LUMA_OFFSET = 16  # of black
+
 
 def luma(image: Pixels) -> Plane:
     """uint8 RGB [H, W, 3] to Y in [16, 235], not rounded; a grey [H, W] image is its own Y, as in the papers."""
     if image.ndim == 2:
         return image.astype(np.float64)
-    weighted: Plane = image.astype(np.float64) @ np.array([65.481, 128.553, 24.966])
-    return 16 + weighted / 255
+    weighted: Plane = image.astype(np.float64) @ np.array(LUMA_WEIGHTS)
+    return LUMA_OFFSET + weighted / 255
 
 
 def psnr(sr: Plane, hr: Plane) -> float:

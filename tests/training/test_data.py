@@ -5,10 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from training.data import PairSampler, PixelTable, list_images, load_pairs
-from training.resize import downscale
+from training.data import CropSampler, PairSampler, PixelTable, list_images
 
 CPU = torch.device("cpu")
 
@@ -50,46 +48,53 @@ def test_the_eight_turns_are_all_different() -> None:
     assert len({patch.numpy().tobytes() for patch in patches}) == 8
 
 
-def test_lr_and_hr_show_the_same_place(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    for index, size in enumerate([(40, 52), (36, 64)]):
-        smooth = np.kron(rng.integers(0, 255, (size[0] // 4, size[1] // 4, 3)), np.ones((4, 4, 1)))
-        Image.fromarray(smooth.astype(np.uint8)).save(tmp_path / f"{index}.png")
-    sampler = load_pairs(tmp_path, scale=2, device=CPU, generator=torch.Generator().manual_seed(0))
-    lr, hr = sampler.batch(16, 8)
-    assert lr.shape == (16, 3, 8, 8)
-    assert hr.shape == (16, 3, 16, 16)
-    for small, large in zip(lr, hr, strict=True):
-        own = downscale(large.permute(1, 2, 0).byte().numpy(), 2).astype(float)
-        inside = np.s_[3:-3, 3:-3]  # the patch's own border was not the image's
-        assert np.abs(own[inside] - small.permute(1, 2, 0).numpy()[inside]).max() <= 1
-
-
 def test_the_same_seed_gives_the_same_patches() -> None:
     def draw() -> torch.Tensor:
         table = PixelTable.of([numbered(20, 20)], CPU)
         large = PixelTable.of([numbered(40, 40)], CPU)
-        return PairSampler(table, large, scale=2, generator=torch.Generator().manual_seed(3)).batch(4, 6)[1]
+        return PairSampler({2: table}, large, generator=torch.Generator().manual_seed(3)).batch(4, 6)[1]
 
     assert torch.equal(draw(), draw())
 
 
 def test_images_are_drawn_in_proportion_to_their_area() -> None:
     flat = [np.full((side, side, 3), value, dtype=np.uint8) for side, value in ((30, 0), (10, 255))]
-    sampler = PairSampler(
-        PixelTable.of(flat, CPU),
-        PixelTable.of(flat, CPU),
-        scale=1,
-        generator=torch.Generator().manual_seed(0),
-    )
+    table = PixelTable.of(flat, CPU)
+    sampler = PairSampler({1: table}, table, generator=torch.Generator().manual_seed(0))
     lr, _ = sampler.batch(4000, 1)
     assert float((lr[:, 0] > 0).float().mean()) == pytest.approx(0.1, abs=0.02)
 
 
+def test_one_scale_costs_no_random_number_and_several_are_equally_likely() -> None:
+    table = PixelTable.of([numbered(4, 4)], CPU)
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    assert PairSampler({3: table}, table, generator=generator).draw_scale() == 3
+    assert torch.equal(generator.get_state(), before)
+    several = PairSampler({2: table, 4: table, 3: table}, table, generator=generator)
+    drawn = [several.draw_scale() for _ in range(600)]
+    assert all(drawn.count(scale) == pytest.approx(200, abs=40) for scale in (2, 3, 4))
+
+
+@pytest.mark.parametrize(("turns", "kinds"), [(1, 1), (2, 2), (8, 8)])
+def test_crops_are_turned_as_far_as_is_wanted(turns: int, kinds: int) -> None:
+    sampler = CropSampler(PixelTable.of([numbered(5, 5)], CPU), turns=turns, generator=torch.Generator().manual_seed(1))
+    crops = sampler.batch(100, 5)
+    assert len({crop.numpy().tobytes() for crop in crops}) == kinds
+    assert any(np.array_equal(crop.permute(1, 2, 0).numpy(), numbered(5, 5)) for crop in crops)
+
+
+def test_a_grey_image_is_a_table_of_one_channel() -> None:
+    image = numbered(5, 7)[..., 0]
+    table = PixelTable.of([image], CPU)
+    assert table.pixels.shape == (35, 1)
+    assert np.array_equal(table.views()[0][..., 0], image)
+
+
 def test_a_patch_larger_than_an_image_is_refused() -> None:
     table = PixelTable.of([numbered(10, 20)], CPU)
-    sampler = PairSampler(table, table, scale=1, generator=torch.Generator())
-    with pytest.raises(ValueError, match="patch of 12 does not fit an LR image with a side of 10"):
+    sampler = PairSampler({1: table}, table, generator=torch.Generator())
+    with pytest.raises(ValueError, match="patch of 12 does not fit an image with a side of 10"):
         sampler.batch(1, 12)
 
 

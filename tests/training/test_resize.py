@@ -34,6 +34,14 @@ def test_a_flat_picture_stays_flat(scale: int) -> None:
     assert np.array_equal(downscale(flat, scale), np.full((6, 4, 3), 137))
 
 
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("shape", [(5, 33, 3), (40, 3)], ids=["colour", "grey"])
+def test_the_fast_way_equals_the_general_one_bit_for_bit(scale: int, shape: tuple[int, ...]) -> None:
+    size = (shape[0] * scale, shape[1] * scale, *shape[2:])
+    image = np.random.default_rng(scale).integers(0, 256, size, dtype=np.uint8)
+    assert np.array_equal(downscale(image, scale), resize(image, *shape[:2]))
+
+
 def test_enlarging_interpolates() -> None:
     ramp = np.tile(np.arange(0, 160, 10, dtype=np.uint8), (4, 1))
     large = resize(ramp, 8, 32)

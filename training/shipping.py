@@ -1,0 +1,61 @@
+"""What a run leaves behind: the averaged networks as checkpoints that say where they come from."""
+
+import logging
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from models.checkpoint import save_checkpoint
+from training.loop import Trainer
+from training.objectives.base import NETWORK
+
+log = logging.getLogger("training")
+
+
+def ship(trainer: Trainer, run: Path, data: Path, *, measure: bool) -> list[Path]:
+    """Writes `checkpoint.safetensors`, and `checkpoint_NAME.safetensors` of what was trained beside it.
+
+    With `measure` they are scored on every test set at hand.
+    """
+    objective = trainer.objective
+    scores = objective.scores(trainer.shipped, data, full=True) if measure else {}
+    for name, psnr in scores.items():
+        log.info("%s: %.3f dB", name, psnr)
+    record = _provenance(trainer, {name: round(psnr, 3) for name, psnr in scores.items()})
+    paths = []
+    for name, config in objective.shipped.items():
+        path = run / ("checkpoint.safetensors" if name == NETWORK else f"checkpoint_{name}.safetensors")
+        save_checkpoint(path, trainer.shipped[name], config=config, provenance=record)
+        log.info("wrote %s", path)
+        paths.append(path)
+    return paths
+
+
+def _provenance(trainer: Trainer, scores: dict[str, float]) -> dict[str, Any]:
+    recipe = trainer.recipe
+    return {
+        "recipe": recipe.model_dump(mode="json", exclude={"sources", "licence"}),
+        "commit": _commit(),
+        "steps": trainer.progress.step,
+        "seconds": round(trainer.progress.seconds),
+        "device": trainer.device.type,
+        "seed": recipe.seed,
+        "sources": [source.model_dump() for source in recipe.sources],
+        "licence": recipe.licence,
+        "psnr": scores,
+        "history": trainer.progress.history,
+    }
+
+
+def _commit() -> str:
+    """The commit of the working tree, with '+' where it was changed since; 'unknown' outside git."""
+    answer = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--abbrev=12"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    return answer.stdout.strip() or "unknown"
