@@ -167,3 +167,13 @@ def test_a_family_without_an_objective_is_named(tmp_path: object) -> None:
     settings = recipe("l2h").model_copy(update={"network": {"family": "h2l"}})
     with pytest.raises(ValueError, match="h2l has no recipe of its own"):
         prepare(settings, nn.Identity(), Surroundings(None, torch.device("cpu")))  # type: ignore[arg-type]
+
+
+def test_the_ratio_says_how_often_the_discriminators_learn_for_each_generators_step() -> None:
+    base = recipe("l2h").degradation
+    assert base is not None
+    run = trainer(recipe("l2h", degradation={**base.model_dump(), "ratio": 3}))
+    run.step()
+    optimisers = run.objective.optimisers
+    steps = {name: int(next(iter(state.state.values()))["step"]) for name, state in optimisers.items()}
+    assert steps == {"optimiser": 1, "h2l_optimiser": 1, "low_optimiser": 3, "high_optimiser": 3}
