@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
@@ -24,6 +25,10 @@ class Nearest(nn.Module):
     def forward(self, lr: torch.Tensor) -> torch.Tensor:
         middle = lr if lr.shape[1] != 5 else lr[:, 2:3]
         return nn.functional.interpolate(middle, scale_factor=2, mode="nearest")
+
+
+def twice(plane: np.ndarray) -> npt.NDArray[np.float64]:
+    return np.kron(plane, np.ones((2, 2))).astype(np.float64)
 
 
 @pytest.fixture
@@ -49,7 +54,7 @@ def test_a_luma_network_is_given_luma_and_scored_on_it(folder: Path) -> None:
     found = []
     for name in ("colour", "grey"):
         hr = crop_to_multiple(np.asarray(Image.open(folder / f"{name}.png")), 2)
-        sr = np.rint(np.kron(luma(downscale(hr, 2)), np.ones((2, 2)))).astype(np.float64)
+        sr = np.rint(twice(luma(downscale(hr, 2))))
         found.append(psnr(sr[2:-2, 2:-2], luma(hr)[2:-2, 2:-2]))
     assert score.psnr == pytest.approx(np.mean(found), abs=1e-3)
 
@@ -67,8 +72,7 @@ def test_a_clip_is_scored_on_its_middle_frames() -> None:
     lr = [downscale(frame, 2) for frame in hr]
     clip = Clip(lr, hr, around(np.arange(3), 5, 3))
     expected = [
-        psnr(np.kron(small, np.ones((2, 2)))[8:-8, 8:-8], large[8:-8, 8:-8].astype(float))
-        for small, large in zip(lr, hr, strict=True)
+        psnr(twice(small)[8:-8, 8:-8], large[8:-8, 8:-8].astype(float)) for small, large in zip(lr, hr, strict=True)
     ]
     assert evaluate_clip(Nearest(), clip, device=CPU) == pytest.approx(np.mean(expected), abs=1e-3)
     assert evaluate_clip(Nearest(), clip, device=CPU, every=2) == pytest.approx(
