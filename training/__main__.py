@@ -65,7 +65,7 @@ def _prepare(recipe: Recipe, place: Surroundings) -> Trainer:
         log.info("started from %s; new: %s", recipe.start_from, ", ".join(new) or "nothing")
     began = time.monotonic()
     objective = prepare(recipe, network, place)
-    log.info("read the data in %.1f s", time.monotonic() - began)
+    log.info("data and networks ready after %.1f s", time.monotonic() - began)
     return Trainer(recipe, objective, place.device)
 
 

@@ -1,5 +1,6 @@
 """Video as tables of luma: clips decoded once (PyAV, the extra "video"), windows of successive frames cut from them."""
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,8 +34,8 @@ def find_clips(data: Path, patterns: Sequence[str]) -> list[Path]:
     return found
 
 
-def decode_luma(path: Path, *, shrink: int = 1) -> list[Luma]:
-    """Every frame's Y, uint8 [H, W] in studio range, divided by `shrink` with the papers' bicubic.
+def decode_luma(path: Path) -> list[Luma]:
+    """Every frame's Y, uint8 [H, W] in studio range.
 
     Raises:
         ValueError: the file has no picture.
@@ -45,7 +46,7 @@ def decode_luma(path: Path, *, shrink: int = 1) -> list[Luma]:
         frames = [_luma(frame) for frame in container.decode(video=0)]
     if not frames:
         raise ValueError(f"{path}: no frame could be decoded")
-    return [downscale(crop_to_multiple(frame, shrink), shrink) for frame in frames] if shrink > 1 else frames
+    return frames
 
 
 def _luma(frame: av.VideoFrame) -> Luma:
@@ -77,12 +78,17 @@ class Clip:
 
 
 def read_clip(path: Path, *, scale: int, frames: int, windows: int, shrink: int) -> Clip:
-    """Up to `windows` evenly spaced windows of `frames` frames, LR by bicubic. Frames in no window are not kept."""
-    luma = decode_luma(path, shrink=shrink)
-    middles = np.unique(np.linspace(0, len(luma) - 1, min(windows, len(luma)) + 2).astype(np.int64)[1:-1])
+    """Up to `windows` evenly spaced windows of `frames` frames, LR by bicubic.
+
+    Frames are first divided by `shrink`, with the papers' bicubic too. Those in no window are not kept.
+    """
+    luma = decode_luma(path)
+    count = min(windows, len(luma))
+    middles = ((np.arange(count) + 0.5) * len(luma) / count).astype(np.int64)  # the middles of `count` equal parts
     chosen = around(middles, frames, len(luma))
     kept, places = np.unique(chosen, return_inverse=True)
-    hr = [crop_to_multiple(luma[number], scale) for number in kept]
+    shrunk = [downscale(crop_to_multiple(luma[number], shrink), shrink) for number in kept]
+    hr = [crop_to_multiple(frame, scale) for frame in shrunk]
     return Clip([downscale(frame, scale) for frame in hr], hr, places.reshape(chosen.shape))
 
 
@@ -92,7 +98,7 @@ def read_clips(paths: Sequence[Path], *, scale: int, frames: int, windows: int, 
     def read(path: Path) -> Clip:
         return read_clip(path, scale=scale, frames=frames, windows=windows, shrink=shrink)
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # each holds a whole clip for a while
         return list(pool.map(read, paths))
 
 
