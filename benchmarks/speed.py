@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 from PIL import Image
-from service.sessions import Session
 from skimage.data import astronaut
 
 from benchmarks.serving import REPOSITORY, service
 from service.manifest import Manifest
+from service.sessions import Session
 from service.settings import Settings
 from service.tiling import plan_tiles
 
