@@ -1,5 +1,6 @@
 """What a run leaves behind: the averaged networks as checkpoints that say where they come from."""
 
+import hashlib
 import logging
 import os
 import subprocess
@@ -35,7 +36,8 @@ def ship(trainer: Trainer, run: Path, data: Path, *, measure: bool) -> list[Path
 def _provenance(trainer: Trainer, scores: dict[str, float]) -> dict[str, Any]:
     recipe = trainer.recipe
     return {
-        "recipe": recipe.model_dump(mode="json", exclude={"sources", "licence"}),
+        "recipe": recipe.model_dump(mode="json", exclude={"sources", "licence", "start_from"}),
+        "start_from": _ancestor(recipe.start_from),
         "commit": _commit(),
         "steps": trainer.progress.step,
         "seconds": round(trainer.progress.seconds),
@@ -46,6 +48,14 @@ def _provenance(trainer: Trainer, scores: dict[str, float]) -> dict[str, Any]:
         "psnr": scores,
         "history": trainer.progress.history,
     }
+
+
+def _ancestor(start_from: str | None) -> dict[str, str] | None:
+    """The checkpoint that the run started from: its digest says which, a path on some machine would not."""
+    if start_from is None:
+        return None
+    path = Path(start_from)
+    return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def _commit() -> str:
