@@ -22,8 +22,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from benchmarks.serving import REPOSITORY, service
-from service.manifest import Manifest
-from service.sessions import Session
+from service.manifest import Manifest, read_manifest
 from service.settings import Settings
 from service.tiling import plan_tiles
 
@@ -80,7 +79,7 @@ def measure(client: httpx2.Client, size: str, scale: int, arguments: argparse.Na
     Image.fromarray(picture).save(body, "PNG", compress_level=1)
     path = arguments.store / arguments.model / f"x{scale}.onnx"
     tiled = width * height > arguments.whole_limit
-    batches = _tiles(picture, Session.open(path, device="cpu", threads=1).manifest) if tiled else [picture[None]]
+    batches = _tiles(picture, read_manifest(path)) if tiled else [picture[None]]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = arguments.threads
     session = onnxruntime.InferenceSession(path, options, providers=arguments.providers)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from models.config import NetworkConfig
-from models.layers import MeanShift, ResidualBlock, Upsampler, conv, upsampler_macs, upsampling_steps
+from models.layers import MeanShift, ResidualBlock, Upsampler, conv, upsampler_macs
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,3 @@ def start_from(network: nn.Module, trained: nn.Module) -> list[str]:
     fitting = {name: given[name] for name in own if name in given and given[name].shape == own[name].shape}
     network.load_state_dict({**own, **fitting})
     return sorted(set(own) - set(fitting))
-
-
-__all__ = ["Edsr", "EdsrConfig", "start_from", "upsampling_steps"]
