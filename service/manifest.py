@@ -19,9 +19,18 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*\.safetens
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+FixedSide = Annotated[int, Field(ge=1, le=4096)]
+NOISE_LENGTH = 64  # numbers in a noise vector (Bulat et al. 2018, section 3.1)
+
+
 class Manifest(BaseModel):
     """The facts about one graph. Lengths are in LR pixels.
 
+    `direction` "down" is a degradation: its graph goes from `scale` times as many pixels to LR ones, with `noise` as a
+    second input; "up" is everything else.
+    `noise` is what is drawn for a picture: nothing, one "vector", or a "map" of one number per pixel of the input.
+    `fixed_size` is the (height, width) of the only LR image that the network takes; it is never tiled. None: any size.
+    `size_multiple` is the grid that a tile's top and left must lie on.
     `halo_exact` is the receptive radius: with that much context a tile's core equals the whole image's.
     `halo` is the smallest context for which the export measured at most 1 grey level of difference.
     `psnr` is in dB on Y, by benchmark set.
@@ -36,6 +45,9 @@ class Manifest(BaseModel):
     scale: int = Field(ge=1, le=16)
     input: Literal["rgb", "y", "frames"]
     frame_window: int = Field(default=1, ge=1, le=31)
+    direction: Literal["up", "down"] = "up"
+    noise: Literal["none", "vector", "map"] = "none"
+    fixed_size: tuple[FixedSide, FixedSide] | None = None
     pixels: Literal["uint8", "float32"]
     halo: int = Field(ge=0, le=4096)
     halo_exact: int = Field(ge=0, le=4096)
@@ -61,7 +73,25 @@ class Manifest(BaseModel):
             raise ValueError(f"frame_window {self.frame_window} is even: the middle frame is the one kept")
         if self.frame_window > 1 and self.input != "frames":
             raise ValueError(f"frame_window {self.frame_window} needs input 'frames', not {self.input!r}")
+        if (self.direction == "down") != (self.noise != "none"):
+            raise ValueError(f"direction {self.direction!r} does not go with noise {self.noise!r}")
+        if self.direction == "down" and self.input != "rgb":
+            raise ValueError(f"direction 'down' needs input 'rgb', not {self.input!r}")
+        if self.fixed_size is not None and self.halo_exact:
+            raise ValueError(
+                f"fixed_size {self.fixed_size} leaves nothing to tile, but halo_exact is {self.halo_exact}"
+            )
         return self
+
+    @property
+    def input_name(self) -> Literal["lr", "hr"]:
+        """Name of the graph's input of pixels."""
+        return "lr" if self.direction == "up" else "hr"
+
+    @property
+    def output_name(self) -> Literal["sr", "lr"]:
+        """Name of the graph's output."""
+        return "sr" if self.direction == "up" else "lr"
 
 
 def read_manifest(path: Path) -> Manifest:

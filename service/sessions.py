@@ -2,12 +2,14 @@
 
 Pixels in, pixels out: `lr` [N,H,W,3] -> `sr` [N,sH,sW,3] (of frame windows [N,D,H,W,3]), both uint8, or both
 float32 in [0,1]. N, H and W are free. Everything between, the arithmetic on colours included, is in the graph.
+A degradation goes the other way: `hr` [N,H,W,3] and float32 `noise` -> `lr`, each side divided by s and rounded up.
 """
 
 import contextlib
 import functools
 import hashlib
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state
 
 from service.errors import InferenceFailed, ModelOutputInvalid, StoreError
-from service.manifest import Manifest, read_manifest
+from service.manifest import NOISE_LENGTH, Manifest, read_manifest
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 Device = Literal["cpu", "cuda"]
@@ -90,29 +92,36 @@ class Session:
             )
         return session
 
-    def run(self, lr: Pixels) -> Pixels:
-        """`lr` [N,H,W,3] (frame windows: [N,D,H,W,3]) -> `sr` [N,sH,sW,3], a new array of the same type.
+    def run(self, pixels: Pixels, noise: NDArray[np.float32] | None = None) -> Pixels:
+        """`pixels` [N,H,W,3] (frame windows: [N,D,H,W,3]) -> [N,sH,sW,3], a new array of the same type.
+
+        Of a degradation: [N,H,W,3] with standard normal `noise` ([N,64] or, of a map, [N,H,W,1]) ->
+        [N,ceil(H/s),ceil(W/s),3]. `noise` is given where the manifest has some, and only there.
 
         Raises InferenceFailed if the graph cannot be run on it, ModelOutputInvalid if what comes out is not a
         picture of that size in numbers.
         """
+        inputs = {self.manifest.input_name: pixels} | ({} if noise is None else {"noise": noise})
         try:
-            (sr,) = self._runtime.run(["sr"], {"lr": lr})
+            (answer,) = self._runtime.run([self.manifest.output_name], inputs)
         except _RUNTIME_ERRORS as error:
-            raise InferenceFailed(f"{self._name} could not be run on a batch of shape {list(lr.shape)}.") from error
-        self._check_answer(lr, sr)
-        return sr  # type: ignore[no-any-return]
+            raise InferenceFailed(f"{self._name} could not be run on a batch of shape {list(pixels.shape)}.") from error
+        self._check_answer(pixels, answer)
+        return answer  # type: ignore[no-any-return]
 
     def warm_up(self) -> None:
-        """Runs the graph on two small batches of different size.
+        """Runs the graph on two small batches of different size (of the one size that it takes, where it is fixed).
 
         Raises StoreError if it cannot be run or breaks the contract: better at start-up than to a caller.
         """
-        window = (self.manifest.frame_window,) if self.manifest.input == "frames" else ()
-        for height, width in _WARM_UP_SIZES:
-            lr = np.zeros((2, *window, height, width, 3), self._dtype)
+        facts = self.manifest
+        window = (facts.frame_window,) if facts.input == "frames" else ()
+        times = facts.scale if facts.direction == "down" else 1
+        for height, width in [facts.fixed_size] if facts.fixed_size else _WARM_UP_SIZES:
+            pixels = np.zeros((2, *window, height * times, width * times, 3), self._dtype)
+            noise = _no_noise(facts, pixels.shape)
             try:
-                self.run(lr)
+                self.run(pixels, noise)
             except (InferenceFailed, ModelOutputInvalid) as error:
                 raise StoreError(
                     f"{self.path}: its first run failed: {error.detail} ({_one_line(error.__cause__)}) "
@@ -123,16 +132,26 @@ class Session:
     def _name(self) -> str:
         return f"The model {self.manifest.model} at scale {self.manifest.scale}"
 
-    def _check_answer(self, lr: Pixels, sr: Pixels) -> None:
-        height, width = lr.shape[-3:-1]
-        scale = self.manifest.scale
-        expected = (lr.shape[0], height * scale, width * scale, 3)
-        if sr.shape != expected:
+    def _check_answer(self, pixels: Pixels, answer: Pixels) -> None:
+        height, width = (self._answer_side(side) for side in pixels.shape[-3:-1])
+        expected = (pixels.shape[0], height, width, 3)
+        if answer.shape != expected:
             raise ModelOutputInvalid(
-                f"{self._name} answered with shape {list(sr.shape)} where {list(expected)} was due."
+                f"{self._name} answered with shape {list(answer.shape)} where {list(expected)} was due."
             )
-        if sr.dtype.kind == "f" and not np.isfinite(sr).all():
+        if answer.dtype.kind == "f" and not np.isfinite(answer).all():
             raise ModelOutputInvalid(f"{self._name} answered with values that are not numbers.")
+
+    def _answer_side(self, side: int) -> int:
+        scale = self.manifest.scale
+        return side * scale if self.manifest.direction == "up" else -(-side // scale)
+
+
+def _no_noise(facts: Manifest, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
+    """Zeros where noise is due for pixels of `shape`."""
+    if facts.noise == "none":
+        return None
+    return np.zeros((shape[0], NOISE_LENGTH) if facts.noise == "vector" else (*shape[:-1], 1), np.float32)
 
 
 def _check_weights(path: Path, manifest: Manifest, digests: WeightDigests) -> None:
@@ -205,27 +224,55 @@ def _share_cpu_arena() -> None:
 
 
 def _check_tensors(path: Path, manifest: Manifest, runtime: Any) -> None:  # noqa: ANN401 - onnxruntime is untyped
-    rank = 5 if manifest.input == "frames" else 4
-    for kind, name, tensors, tensor_rank in (
-        ("input", "lr", runtime.get_inputs(), rank),
-        ("output", "sr", runtime.get_outputs(), 4),
-    ):
-        fault = _tensor_fault(kind, name, tensors, tensor_rank, _ELEMENT[manifest.pixels])
+    pixels = _ELEMENT[manifest.pixels]
+    fixed = manifest.fixed_size is not None
+    picture = _Wanted(pixels, rank=5 if manifest.input == "frames" else 4, last=3, free_sides=not fixed)
+    inputs: dict[str, _Wanted] = {manifest.input_name: picture}
+    if manifest.noise == "vector":
+        inputs["noise"] = _Wanted(_ELEMENT["float32"], rank=2, last=NOISE_LENGTH, free_sides=False)
+    if manifest.noise == "map":
+        inputs["noise"] = _Wanted(_ELEMENT["float32"], rank=4, last=1, free_sides=not fixed)
+    outputs: dict[str, _Wanted] = {manifest.output_name: _Wanted(pixels, rank=4, last=3, free_sides=not fixed)}
+    for kind, wanted, found in (("input", inputs, runtime.get_inputs()), ("output", outputs, runtime.get_outputs())):
+        fault = _tensors_fault(kind, wanted, found)
         if fault:
             raise StoreError(f"{path}: {fault}. Cure: export the graph again, to the contract in docs/manifest.md.")
 
 
-def _tensor_fault(kind: str, name: str, tensors: Any, rank: int, element: str) -> str | None:  # noqa: ANN401
-    if [tensor.name for tensor in tensors] != [name]:
-        return f"the graph's {kind}s are {[tensor.name for tensor in tensors]}, not just {name!r}"
-    (tensor,) = tensors
-    if tensor.type != element:
-        return f"the graph's {kind} {name!r} is {tensor.type}, but by the manifest's field pixels it is {element}"
-    if len(tensor.shape) != rank or tensor.shape[-1] != 3:
-        return f"the graph's {kind} {name!r} has shape {tensor.shape}: not {rank} axes of which the last is 3"
-    fixed = [axis for axis in (0, rank - 3, rank - 2) if isinstance(tensor.shape[axis], int)]
+@dataclass(frozen=True)
+class _Wanted:
+    """What a graph's input or output must be like; `free_sides` are the two axes before the last."""
+
+    element: str
+    rank: int
+    last: int
+    free_sides: bool
+
+
+def _tensors_fault(kind: str, wanted: dict[str, _Wanted], found: Any) -> str | None:  # noqa: ANN401 - untyped
+    names = [tensor.name for tensor in found]
+    if names != list(wanted):
+        due = " and ".join(map(repr, wanted))
+        return f"the graph's {kind}s are {names}, not just {due}"
+    faults = (_tensor_fault(kind, tensor, wanted[tensor.name]) for tensor in found)
+    return next((fault for fault in faults if fault), None)
+
+
+def _tensor_fault(kind: str, tensor: Any, wanted: _Wanted) -> str | None:  # noqa: ANN401 - onnxruntime is untyped
+    name, shape = tensor.name, tensor.shape
+    if tensor.type != wanted.element:
+        field = "noise" if name == "noise" else "pixels"
+        return (
+            f"the graph's {kind} {name!r} is {tensor.type}, but by the manifest's field {field} it is {wanted.element}"
+        )
+    if len(shape) != wanted.rank or shape[-1] != wanted.last:
+        return (
+            f"the graph's {kind} {name!r} has shape {shape}: not {wanted.rank} axes of which the last is {wanted.last}"
+        )
+    sides = (wanted.rank - 3, wanted.rank - 2) if wanted.free_sides else ()
+    fixed = [axis for axis in (0, *sides) if isinstance(shape[axis], int)]
     if fixed:
-        return f"the graph's {kind} {name!r} has shape {tensor.shape}: axes {fixed} are fixed, not free"
+        return f"the graph's {kind} {name!r} has shape {shape}: axes {fixed} are fixed, not free"
     return None
 
 
