@@ -6,7 +6,7 @@ ORT ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 FOLDERS := service models export training benchmarks tests
 
-.PHONY: help serve test check lint format types contracts bench clean
+.PHONY: help serve test check lint format types contracts bench cards clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ contracts: .venv/dev  ## imports point one way
 
 bench: .venv/dev  ## speed over HTTP against the bare session, in one run
 	$(BIN)/python -m benchmarks.speed
+
+cards: .venv/dev  ## README's table of models and docs/models/, after the store has changed
+	$(BIN)/python -m benchmarks.cards
 
 clean:  ## remove the environment and caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
