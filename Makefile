@@ -4,9 +4,10 @@ BIN := .venv/bin
 # onnxruntime-gpu where an NVIDIA driver answers, onnxruntime elsewhere; `make serve ORT=cpu` chooses by hand.
 ORT ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-FOLDERS := service models export training benchmarks tests
+FOLDERS := service models export training benchmarks tests deploy
+SCRIPTS := scripts/*.sh deploy/gateway/*.sh .ci/run
 
-.PHONY: help serve test check lint format types contracts bench cards clean
+.PHONY: help serve test check lint format types contracts bench cards stack lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,9 +20,11 @@ test: .venv/dev  ## set up everything and run all tests
 
 check: lint types contracts test  ## what CI runs: lint, types, import contracts, tests
 
-lint: .venv/dev  ## ruff, without changing files
+lint: .venv/dev  ## ruff, shellcheck and hadolint, without changing files
 	$(BIN)/ruff check $(FOLDERS)
 	$(BIN)/ruff format --check $(FOLDERS)
+	$(BIN)/shellcheck $(SCRIPTS)
+	$(BIN)/hadolint Dockerfile deploy/gateway/Dockerfile
 
 format: .venv/dev  ## ruff, changing files
 	$(BIN)/ruff check --fix $(FOLDERS)
@@ -38,6 +41,14 @@ bench: .venv/dev  ## speed over HTTP against the bare session, in one run
 
 cards: .venv/dev  ## README's table of models and docs/models/, after the store has changed
 	$(BIN)/python -m benchmarks.cards
+
+stack: .venv/dev  ## build the images, start the compose stack and test it; says so where no Docker engine can run
+	timeout --kill-after=90 900 scripts/docker-engine.sh scripts/stack.sh || { [ $$? = 75 ] && echo "stack: skipped"; }
+
+lock: .venv/bin/python  ## pin and hash what the images install; UPGRADE=--upgrade takes the newest versions
+	$(PIP) uv
+	for ort in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --quiet --extra $$ort --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --custom-compile-command 'make lock' $(UPGRADE) -o deploy/locks/$$ort.txt; done
 
 clean:  ## remove the environment and caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
