@@ -72,16 +72,18 @@ def over_http(client: httpx2.Client, model: str, scale: int, **query: str) -> Ca
 
 
 def served_scales(client: httpx2.Client, wanted: list[str] | None) -> list[tuple[str, int]]:
-    """(model, scale) of everything served, or of the wanted models.
+    """(model, scale) of everything that enlarges pictures of any size, or of the wanted models.
 
     Raises:
-        ValueError: a wanted model is not served.
+        ValueError: a wanted model is not served, or is none of those.
     """
     served: dict[str, list[int]] = {
-        entry["name"]: entry["scales"] for entry in client.get("/models").raise_for_status().json()
+        entry["name"]: entry["scales"]
+        for entry in client.get("/models").raise_for_status().json()
+        if all(graph["direction"] == "up" and graph["fixed_size"] is None for graph in entry["graphs"])
     }
     if unknown := set(wanted or ()) - set(served):
-        raise ValueError(f"not served: {', '.join(sorted(unknown))}; served: {', '.join(sorted(served))}")
+        raise ValueError(f"cannot be measured: {', '.join(sorted(unknown))}; can: {', '.join(sorted(served))}")
     return [(name, scale) for name in sorted(wanted or served) for scale in sorted(served[name])]
 
 

@@ -13,7 +13,7 @@ ServiceError                        an answer to the caller, rendered as RFC 945
 |  |- MediaTypeMismatch             the bytes are another format than the declared one
 |- Unprocessable           422      understood, and refused
 |  |- BadParameter  UnsupportedScale  UndecodableImage  UnsupportedPixels  TooManyPixels  OutputTooLarge
-|  |- AnimatedImage  AlphaNotRepresentable  FloatUnsupported
+|  |- AnimatedImage  AlphaNotRepresentable  FloatUnsupported  WrongSize  WrongEndpoint
 |- Overloaded              429      healthy but full: come back after `retry_after_s`
 |- ClientClosed            499      logged and counted only: nobody is there to read it
 |- InternalError           500
@@ -145,6 +145,14 @@ class AlphaNotRepresentable(Unprocessable):
 
 class FloatUnsupported(Unprocessable):
     code, title = "float-unsupported", "The model has no graph for 16-bit pixels"
+
+
+class WrongSize(Unprocessable):
+    code, title = "wrong-size", "The model takes one size only"
+
+
+class WrongEndpoint(Unprocessable):
+    code, title = "wrong-endpoint", "The model is served at another path"
 
 
 class Overloaded(ServiceError):

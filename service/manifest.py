@@ -93,6 +93,19 @@ class Manifest(BaseModel):
         """Name of the graph's output."""
         return "sr" if self.direction == "up" else "lr"
 
+    @property
+    def input_scale(self) -> int:
+        """Pixels of the graph's input along one side of an LR pixel: 1, and of a degradation `scale`."""
+        return 1 if self.direction == "up" else self.scale
+
+    def answer_side(self, side: int) -> int:
+        """How long the answer's side is, in pixels, for an input's: `scale` times, or divided by it and rounded up."""
+        return side * self.scale if self.direction == "up" else -(-side // self.scale)
+
+    def macs(self, input_pixels: int) -> int:
+        """Multiply-accumulates of a run on so many pixels of the graph's input."""
+        return input_pixels * self.macs_per_lr_pixel // self.input_scale**2
+
 
 def read_manifest(path: Path) -> Manifest:
     """The manifest of the graph at `path`; the graph itself is not loaded.

@@ -20,7 +20,10 @@ from service.sessions import DeviceChoice, Session, WeightDigests
 
 _GRAPH_NAME = re.compile(r"x(?P<scale>[0-9]+)(?P<twin>\.float32)?\.onnx")
 # A twin computes the same function as its graph, so these must not differ.
-_SHARED_WITH_TWIN = ("family", "input", "frame_window", "weights_sha256", "halo_exact")
+_SHARED_WITH_TWIN = (
+    *("family", "input", "frame_window", "direction", "noise", "fixed_size", "size_multiple"),
+    *("weights_sha256", "halo_exact"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,7 @@ def _open_model(folder: Path, opening: _Opening) -> ServedModel:
         if twin_path is not None:
             _check_twin(opening.open(twin_path), session, scale=scale)
         served[scale] = ServedGraph(session, twin=twin_path, opening=opening)
+    _check_directions(served)
     return ServedModel(folder.name, served)
 
 
@@ -181,17 +185,16 @@ def _check_place(session: Session, *, model: str, scale: int, pixels: str) -> No
                 f"{session.path}: its manifest's field {field} is {found!r}, but its place in the store says "
                 f"{stated!r}. Cure: move the file to where it belongs, or export again."
             )
-    _check_served(session)
 
 
-def _check_served(session: Session) -> None:
-    """What the tiles of this version cannot do is refused, not done wrongly."""
-    for field, served in (("input", ("rgb", "y")), ("size_multiple", (1,))):
-        found = getattr(session.manifest, field)
-        if found not in served:
+def _check_directions(served: Mapping[int, ServedGraph]) -> None:
+    """A model is served at one path, so all its graphs go one way."""
+    first, *others = served.values()
+    for other in others:
+        if other.manifest.direction != first.manifest.direction:
             raise StoreError(
-                f"{session.path}: its manifest's field {field} is {found!r}; this version serves "
-                f"{' or '.join(map(repr, served))}. Cure: remove the graph, or use a version that serves it."
+                f"{other.session.path}: its manifest's field direction is {other.manifest.direction!r}, but that of "
+                f"{first.session.path.name} is {first.manifest.direction!r}. Cure: make them two models."
             )
 
 

@@ -116,7 +116,7 @@ class Session:
         """
         facts = self.manifest
         window = (facts.frame_window,) if facts.input == "frames" else ()
-        times = facts.scale if facts.direction == "down" else 1
+        times = facts.input_scale
         for height, width in [facts.fixed_size] if facts.fixed_size else _WARM_UP_SIZES:
             pixels = np.zeros((2, *window, height * times, width * times, 3), self._dtype)
             noise = _no_noise(facts, pixels.shape)
@@ -133,7 +133,7 @@ class Session:
         return f"The model {self.manifest.model} at scale {self.manifest.scale}"
 
     def _check_answer(self, pixels: Pixels, answer: Pixels) -> None:
-        height, width = (self._answer_side(side) for side in pixels.shape[-3:-1])
+        height, width = (self.manifest.answer_side(side) for side in pixels.shape[-3:-1])
         expected = (pixels.shape[0], height, width, 3)
         if answer.shape != expected:
             raise ModelOutputInvalid(
@@ -141,10 +141,6 @@ class Session:
             )
         if answer.dtype.kind == "f" and not np.isfinite(answer).all():
             raise ModelOutputInvalid(f"{self._name} answered with values that are not numbers.")
-
-    def _answer_side(self, side: int) -> int:
-        scale = self.manifest.scale
-        return side * scale if self.manifest.direction == "up" else -(-side // scale)
 
 
 def _no_noise(facts: Manifest, shape: tuple[int, ...]) -> NDArray[np.float32] | None:

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     threads: NonNegativeInt = Field(0, description="Threads of one inference on a CPU; 0 takes all cores")
     codec_threads: NonNegativeInt = Field(0, description="Threads that decode and encode; 0 takes all cores")
     max_tile: Annotated[int, Field(ge=16, le=4096)] = Field(
-        512, description="Longest side of a tile in LR pixels, halo included; a smaller image is one tile"
+        512, description="Longest side of a tile as the network sees it, in pixels; a smaller image is one tile"
     )
     max_batch_pixels: NonNegativeInt = Field(
         0, description="LR pixels that share one forward pass; 0: one tile on a CPU, a million pixels on a GPU"

@@ -11,8 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from service.planes import Plane
 from service.sessions import Session
-from service.tiling import Plane, Tile
+from service.tiling import Tile
 
 BATCH_SIZES = (16, 8, 4, 2, 1)  # few sizes, so that the shapes a GPU was warmed for recur
 

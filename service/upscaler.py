@@ -21,13 +21,14 @@ from service.codecs import (
     encode,
     read_header,
 )
-from service.errors import OutputTooLarge
+from service.errors import OutputTooLarge, WrongEndpoint, WrongSize
+from service.manifest import Manifest
+from service.planes import Pixels, Plane, plan_for
 from service.registry import Registry, ServedGraph
 from service.scheduler import Scheduler, Work, WorkStats
 from service.sessions import Session
 from service.telemetry import RequestRecord
 from service.threads import CodecThreads
-from service.tiling import Pixels, Plane, plan_tiles
 
 VERSION_LENGTH = 12  # hex digits: enough to tell any two weights apart
 
@@ -99,6 +100,11 @@ class Upscaler:
         """
         params = request.params
         graph = self._registry.get(params.model).graph(params.scale)
+        if graph.manifest.direction == "down":
+            raise WrongEndpoint(
+                f"The model {params.model} makes LR pictures of HR ones: POST /degrade?model={params.model}.",
+                members={"endpoint": "/degrade"},
+            )
         options = EncodeOptions(
             format=choose_format(params.format, params.accept),
             quality=params.quality,
@@ -143,6 +149,7 @@ class Upscaler:
         }
         check_media_type(upload.media_type, header)
         check_header(header, self._limits.image)
+        _check_size(header, graph.manifest)
         output_pixels = header.pixels * scale**2
         if output_pixels > self._limits.max_output_pixels:
             raise OutputTooLarge(
@@ -152,28 +159,27 @@ class Upscaler:
             )
         request.permit.reserve(
             peak_bytes=predicted_peak_bytes(header, options, scale=scale, body_bytes=len(upload.content)),
-            macs=_planes(header) * header.pixels * graph.manifest.macs_per_lr_pixel,
+            macs=graph.manifest.macs(_planes(header) * header.pixels),
         )
 
     async def _run(self, lr: DecodedImage, session: Session, request: UpscaleRequest) -> tuple[DecodedImage, WorkStats]:
         """The network over the colours and, as a picture of its own, the alpha channel unless it hides nothing."""
         manifest = session.manifest
-        planes = [Plane(lr.colour, manifest.scale)]
+        planes = [Plane.of_graph(lr.colour, manifest)]
         if lr.alpha is not None and not lr.opaque:
-            planes.append(Plane(lr.alpha, manifest.scale))
-        halo = manifest.halo_exact if request.params.tiling == "exact" else manifest.halo
+            planes.append(Plane.of_graph(lr.alpha, manifest))
         height, width = lr.colour.shape[:2]
+        exact = request.params.tiling == "exact"
         work = Work(
             session=session,
-            # Where an operator chose tiles too small for this network's context, its tiles are larger.
-            plan=plan_tiles(height, width, halo=halo, max_tile=max(self._limits.max_tile, 4 * halo)),
+            plan=plan_for(manifest, height, width, exact=exact, max_tile=self._limits.max_tile),
             planes=planes,
             request_id=request.record.request_id,
         )
         stats = await self._scheduler.run(work)
         request.record.times.add("queue", stats.queue_s)
         request.record.times.add("infer", stats.infer_s)
-        self._admission.learn(macs=work.plan.pixels * len(planes) * manifest.macs_per_lr_pixel, seconds=stats.infer_s)
+        self._admission.learn(macs=manifest.macs(work.plan.pixels * len(planes)), seconds=stats.infer_s)
         colour = planes[0].output
         return replace(lr, colour=colour, alpha=_upscaled_alpha(lr, planes, shape=colour.shape[:2])), stats
 
@@ -181,6 +187,19 @@ class Upscaler:
 def model_version(graph: ServedGraph) -> str:
     """The beginning of the weights' sha256, or of the graph's own where it holds its weights."""
     return (graph.manifest.weights_sha256 or graph.session.sha256)[:VERSION_LENGTH]
+
+
+def _check_size(header: ImageHeader, facts: Manifest) -> None:
+    """Raises WrongSize where the network takes one size only, and this is another."""
+    if facts.fixed_size is None:
+        return
+    height, width = (side * facts.input_scale for side in facts.fixed_size)
+    if (header.height, header.width) != (height, width):
+        raise WrongSize(
+            f"The model {facts.model} takes pictures of {width}x{height} pixels only, and this one is "
+            f"{header.width}x{header.height}.",
+            members={"supported": [f"{width}x{height}"], "actual": f"{header.width}x{header.height}"},
+        )
 
 
 def _upscaled_alpha(lr: DecodedImage, planes: list[Plane], *, shape: tuple[int, ...]) -> Pixels | None:

@@ -15,10 +15,13 @@ import httpx2
 import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
 import pytest
 
-from tests import oracles
+from tests import oracle_kinds, oracles
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-MODELS = ["blur", "nearest", "poison", "rough"]
+MODELS = [
+    *("blocks", "blur", "clip", "degrading", "degrading-once", "fixed", "nearest", "oriented", "poison", "rough"),
+]
+BLOCK_SIDE = 4  # of the model blocks
 START_TIMEOUT_S = 60.0  # other work may share the machine
 STOP_TIMEOUT_S = 60.0
 
@@ -35,13 +38,23 @@ def oracle_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models of MODELS.
 
     nearest (x2, x3, x4, 16 bits too), blur (x2), rough (blur whose halo is too small to be exact), poison (x2: fails
-    on pixels of the value POISON).
+    on pixels of the value POISON). From tests/oracle_kinds.py: clip and oriented (x2, 16 bits too), blocks and fixed
+    (x2), degrading (x3, 16 bits too, on a grid of 2 LR pixels), degrading-once (x2).
     """
     store = oracles.make_store(tmp_path_factory.mktemp("store"))
     oracles.save_graph(store, "poison", 2, oracles.poison_graph(2))
     rough = oracles.blur_graph(2)
     facts = oracles.get_manifest(rough).model_copy(update={"halo": 0})
     oracles.save_graph(store, "rough", 2, oracles.set_manifest(rough, facts))
+    for proto in (
+        *(oracle_kinds.clip_graph(2), oracle_kinds.clip_graph(2, "float32")),
+        *(oracle_kinds.oriented_graph(2), oracle_kinds.oriented_graph(2, "float32")),
+        *(oracle_kinds.blocks_graph(2, BLOCK_SIDE), oracle_kinds.fixed_graph(2), oracle_kinds.degrading_once_graph(2)),
+        oracle_kinds.degrading_graph(3, multiple=2),
+        oracle_kinds.degrading_graph(3, multiple=2, pixels="float32"),
+    ):
+        served = oracles.get_manifest(proto)
+        oracles.save_graph(store, served.model, served.scale, proto)
     return store
 
 

@@ -7,6 +7,8 @@
 - poison: nearest, but the whole run fails when any pixel of the batch has the marker value.
 - not_a_number: nearest for float32, but NaN wherever a pixel has the marker value.
 
+Graphs of other kinds than one picture in, a larger one out: tests/oracle_kinds.py.
+
 All sums are of whole numbers below 2**24, so float32 holds them exactly in any order of summation.
 """
 
@@ -21,7 +23,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from service.manifest import METADATA_KEY, Manifest
+from service.manifest import METADATA_KEY, NOISE_LENGTH, Manifest
 
 Pixels = Literal["uint8", "float32"]
 BLUR_RADIUS = 5
@@ -30,12 +32,12 @@ FLOAT_MARKER = 1.0  # the marker value of not_a_number_graph: white
 
 _OPSET = 18
 _IR_VERSION = 10
-_ELEMENT = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}
+ELEMENT = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}
 
 
 def nearest_graph(scale: int, pixels: Pixels = "uint8") -> onnx.ModelProto:
     """Nearest neighbour: sr[s*y + i, s*x + j] = lr[y, x]."""
-    return _model([_enlarge("lr", scale)], [_scales(scale)], manifest("nearest", scale=scale, pixels=pixels))
+    return graph_of([enlarge("lr", scale)], [scales(scale)], manifest("nearest", scale=scale, pixels=pixels))
 
 
 def blur_graph(scale: int, radius: int = BLUR_RADIUS, pixels: Pixels = "uint8") -> onnx.ModelProto:
@@ -46,7 +48,7 @@ def blur_graph(scale: int, radius: int = BLUR_RADIUS, pixels: Pixels = "uint8") 
     if pixels == "float32" and radius > 7:
         raise ValueError("above radius 7 the sums of 16-bit levels are no longer exact in float32")
     side = 2 * radius + 1
-    levels = _constant("levels", 65535.0 if pixels == "float32" else 1.0)
+    levels = constant("levels", 65535.0 if pixels == "float32" else 1.0)
     kernel = numpy_helper.from_array(np.ones((3, 1, side, side), np.float32), "kernel")
     nodes = [
         helper.make_node("Cast", ["lr"], ["numbers"], to=TensorProto.FLOAT),
@@ -58,11 +60,11 @@ def blur_graph(scale: int, radius: int = BLUR_RADIUS, pixels: Pixels = "uint8") 
         helper.make_node("Floor", ["means"], ["floored"]),
         helper.make_node("Transpose", ["floored"], ["blurred"], perm=[0, 2, 3, 1]),
         helper.make_node("Div", ["blurred", "levels"], ["unscaled"]),
-        helper.make_node("Cast", ["unscaled"], ["small"], to=_ELEMENT[pixels]),
-        _enlarge("small", scale),
+        helper.make_node("Cast", ["unscaled"], ["small"], to=ELEMENT[pixels]),
+        enlarge("small", scale),
     ]
-    constants = [levels, kernel, _constant("area", float(side * side)), _scales(scale)]
-    return _model(nodes, constants, manifest("blur", scale=scale, pixels=pixels, halo=radius))
+    constants = [levels, kernel, constant("area", float(side * side)), scales(scale)]
+    return graph_of(nodes, constants, manifest("blur", scale=scale, pixels=pixels, halo=radius))
 
 
 def poison_graph(scale: int = 2, marker: int = POISON) -> onnx.ModelProto:
@@ -75,14 +77,14 @@ def poison_graph(scale: int = 2, marker: int = POISON) -> onnx.ModelProto:
         helper.make_node("Gather", ["zero", "any"], ["nothing"]),  # `zero` has the one element 0
         helper.make_node("Add", ["numbers", "nothing"], ["sum"]),
         helper.make_node("Cast", ["sum"], ["small"], to=TensorProto.UINT8),
-        _enlarge("small", scale),
+        enlarge("small", scale),
     ]
     constants = [
         numpy_helper.from_array(np.array(marker, np.int64), "marker"),
         numpy_helper.from_array(np.zeros(1, np.int64), "zero"),
-        _scales(scale),
+        scales(scale),
     ]
-    return _model(nodes, constants, manifest("poison", scale=scale))
+    return graph_of(nodes, constants, manifest("poison", scale=scale))
 
 
 def not_a_number_graph(scale: int = 2) -> onnx.ModelProto:
@@ -91,10 +93,10 @@ def not_a_number_graph(scale: int = 2) -> onnx.ModelProto:
         helper.make_node("Sub", ["marker", "lr"], ["distance"]),
         helper.make_node("Div", ["zero", "distance"], ["nothing"]),  # 0 / 0 at the marker, else 0
         helper.make_node("Add", ["lr", "nothing"], ["small"]),
-        _enlarge("small", scale),
+        enlarge("small", scale),
     ]
-    constants = [_constant("marker", FLOAT_MARKER), _constant("zero", 0.0), _scales(scale)]
-    return _model(nodes, constants, manifest("nan", scale=scale, pixels="float32"))
+    constants = [constant("marker", FLOAT_MARKER), constant("zero", 0.0), scales(scale)]
+    return graph_of(nodes, constants, manifest("nan", scale=scale, pixels="float32"))
 
 
 def manifest(model: str, *, scale: int, pixels: Pixels = "uint8", halo: int = 0, **changes: Any) -> Manifest:  # noqa: ANN401 - any field
@@ -175,12 +177,12 @@ def save_weighted_graph(store: Path, model: str, scale: int, pixels: Pixels = "u
     nodes = [
         helper.make_node("Cast", ["lr"], ["numbers"], to=TensorProto.FLOAT),
         helper.make_node("MatMul", ["numbers", "mixing"], ["mixed"]),
-        helper.make_node("Cast", ["mixed"], ["small"], to=_ELEMENT[pixels]),
-        _enlarge("small", scale),
+        helper.make_node("Cast", ["mixed"], ["small"], to=ELEMENT[pixels]),
+        enlarge("small", scale),
     ]
     digest = hashlib.sha256(content).hexdigest()
     facts = manifest(model, scale=scale, pixels=pixels, weights=weights.name, weights_sha256=digest)
-    return save_graph(store, model, scale, _model(nodes, [mixing_proto, _scales(scale)], facts))
+    return save_graph(store, model, scale, graph_of(nodes, [mixing_proto, scales(scale)], facts))
 
 
 def nearest(image: NDArray[Any], scale: int) -> NDArray[Any]:
@@ -201,7 +203,8 @@ def blur(image: NDArray[Any], scale: int, radius: int = BLUR_RADIUS) -> NDArray[
     return nearest((sums // (2 * radius + 1) ** 2).astype(image.dtype), scale)
 
 
-def _enlarge(name: str, scale: int) -> onnx.NodeProto:
+def enlarge(name: str, scale: int) -> onnx.NodeProto:
+    """`sr`: nearest neighbour of `name`; its factors are the constant `scales`."""
     return helper.make_node(
         "Resize",
         [name, "", "scales"],
@@ -213,21 +216,31 @@ def _enlarge(name: str, scale: int) -> onnx.NodeProto:
     )
 
 
-def _scales(scale: int) -> onnx.TensorProto:
+def scales(scale: int) -> onnx.TensorProto:
+    """The factors of `enlarge`."""
     return numpy_helper.from_array(np.array([1, scale, scale, 1], np.float32), "scales")
 
 
-def _constant(name: str, value: float) -> onnx.TensorProto:
+def constant(name: str, value: float) -> onnx.TensorProto:
+    """A float32 scalar."""
     return numpy_helper.from_array(np.array(value, np.float32), name)
 
 
-def _model(nodes: Sequence[onnx.NodeProto], constants: Sequence[onnx.TensorProto], facts: Manifest) -> onnx.ModelProto:
-    element = _ELEMENT[facts.pixels]
+def graph_of(
+    nodes: Sequence[onnx.NodeProto], constants: Sequence[onnx.TensorProto], facts: Manifest
+) -> onnx.ModelProto:
+    """A graph whose inputs and output are those that `facts` say, with axes as free as they may be."""
+    element = ELEMENT[facts.pixels]
+    window: list[Any] = [facts.frame_window] if facts.input == "frames" else []
+    inputs = [helper.make_tensor_value_info(facts.input_name, element, ["n", *window, "h", "w", 3])]
+    if facts.noise != "none":
+        shape: list[Any] = ["n", NOISE_LENGTH] if facts.noise == "vector" else ["n", "h", "w", 1]
+        inputs.append(helper.make_tensor_value_info("noise", TensorProto.FLOAT, shape))
     graph = helper.make_graph(
         nodes,
         facts.model,
-        [helper.make_tensor_value_info("lr", element, ["n", "h", "w", 3])],
-        [helper.make_tensor_value_info("sr", element, ["n", "sh", "sw", 3])],
+        inputs,
+        [helper.make_tensor_value_info(facts.output_name, element, ["n", "sh", "sw", 3])],
         constants,
     )
     proto = helper.make_model(

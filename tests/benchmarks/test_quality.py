@@ -49,9 +49,9 @@ def test_a_refusal_is_an_error_with_its_reason(client: httpx2.Client, folder: Pa
         measure(folder, 5, over_http(client, "nearest", 5))
 
 
-def test_unknown_models_are_named(client: httpx2.Client) -> None:
-    with pytest.raises(ValueError, match=r"not served: edsr; served: blur, nearest, poison"):
-        served_scales(client, ["edsr"])
+def test_models_that_are_unknown_or_take_one_size_only_are_named(client: httpx2.Client) -> None:
+    with pytest.raises(ValueError, match=r"cannot be measured: edsr, fixed; can: blocks, blur, clip, nearest"):
+        served_scales(client, ["edsr", "fixed", "nearest"])
 
 
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from service.errors import FloatUnsupported, StoreError, UnknownModel, UnsupportedScale
 from service.registry import Registry
-from tests import oracles
+from tests import oracle_kinds, oracles
 
 
 def open_store(store: Path) -> Registry:
@@ -88,6 +88,21 @@ def test_warming_up_runs_every_graph(tmp_path: Path, registry: Registry) -> None
     oracles.save_graph(tmp_path, "wrong", 3, wrong)
     with pytest.raises(StoreError, match=r"wrong/x3\.onnx: its first run failed.*Cure: "):
         open_store(tmp_path).warm_up()
+
+
+def test_graphs_of_every_kind_are_opened_and_warmed_up(tmp_path: Path) -> None:
+    graphs = [
+        oracle_kinds.clip_graph(2),
+        oracle_kinds.blocks_graph(2, 4),
+        oracle_kinds.fixed_graph(2),
+        oracle_kinds.degrading_graph(2),
+        oracle_kinds.degrading_once_graph(2),
+    ]
+    for proto in graphs:
+        oracles.save_graph(tmp_path, oracles.get_manifest(proto).model, 2, proto)
+    registry = open_store(tmp_path)
+    registry.warm_up()
+    assert list(registry.models) == ["blocks", "clip", "degrading", "degrading-once", "fixed"]
 
 
 def test_other_files_and_folders_do_no_harm(tmp_path: Path) -> None:
@@ -186,20 +201,13 @@ def outside_a_folder(store: Path) -> None:
     shutil.copy(store / "nearest" / "x2.onnx", store / "nearest.onnx")
 
 
-def frames(store: Path) -> None:
-    facts = oracles.manifest("nearest", scale=3, input="frames", frame_window=3)
-    proto = oracles.nearest_graph(3)
-    proto.graph.input[0].type.tensor_type.shape.dim.add(dim_value=3)
-    proto.graph.node[0].input[0] = "middle"
-    proto.graph.node.insert(0, helper.make_node("Gather", ["lr", "one"], ["middle"], axis=1))
-    proto.graph.initializer.append(helper.make_tensor("one", TensorProto.INT64, [], [1]))
-    proto.graph.input[0].type.tensor_type.shape.dim[3].ClearField("dim_value")
-    oracles.save_graph(store, "nearest", 3, oracles.set_manifest(proto, facts))
+def twin_on_another_grid(store: Path) -> None:
+    facts = oracles.manifest("nearest", scale=2, pixels="float32", size_multiple=4)
+    oracles.save_graph(store, "nearest", 2, oracles.set_manifest(oracles.nearest_graph(2, "float32"), facts))
 
 
-def size_multiple(store: Path) -> None:
-    facts = oracles.manifest("nearest", scale=3, size_multiple=4)
-    oracles.save_graph(store, "nearest", 3, oracles.set_manifest(oracles.nearest_graph(3), facts))
+def two_directions(store: Path) -> None:
+    oracles.save_graph(store, "nearest", 3, oracle_kinds.degrading_graph(3))
 
 
 @pytest.mark.parametrize(
@@ -223,8 +231,8 @@ def size_multiple(store: Path) -> None:
         (duplicate, r"nearest/x2\.onnx: is a duplicate of x02\.onnx"),
         (strange_name, r"nearest/nearest_x2_final\.onnx: the file name does not state the scale"),
         (outside_a_folder, r"nearest\.onnx: lies outside a model's folder"),
-        (frames, r"nearest/x3\.onnx: .*field input is 'frames'; this version serves 'rgb' or 'y'"),
-        (size_multiple, r"nearest/x3\.onnx: .*field size_multiple is 4; this version serves 1"),
+        (twin_on_another_grid, r"nearest/x2\.float32\.onnx: .*field size_multiple is 4, but that of x2\.onnx.* is 1"),
+        (two_directions, r"nearest/x3\.onnx: .*field direction is 'down', but that of x2\.onnx is 'up'"),
     ],
 )
 def test_a_spoilt_store_is_refused(tmp_path: Path, spoil: Callable[[Path], None], message: str) -> None:

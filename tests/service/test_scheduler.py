@@ -15,9 +15,10 @@ import pytest
 from numpy.typing import NDArray
 
 from service.errors import Draining, InferenceFailed, InternalError, ModelOutputInvalid, NotReady
+from service.planes import Plane
 from service.scheduler import BatchRecord, Scheduler, Work, WorkStats
 from service.sessions import Session
-from service.tiling import Plane, Tile, plan_tiles
+from service.tiling import Tile, plan_tiles
 from tests import oracles
 
 TILE = 32

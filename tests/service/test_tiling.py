@@ -11,7 +11,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.tiling import Plane, Tile, TilePlan, plan_tiles
+from service.planes import Plane
+from service.tiling import Tile, TilePlan, least_max_tile, plan_tiles
 from tests import oracles
 
 RADIUS = 3
@@ -20,15 +21,15 @@ Run = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 @cache
-def blur_session(pixels: oracles.Pixels) -> onnxruntime.InferenceSession:
+def blur_session() -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    proto = oracles.blur_graph(SCALE, RADIUS, pixels)
+    proto = oracles.blur_graph(SCALE, RADIUS)
     return onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def run_tiled(image: NDArray[Any], plan: TilePlan) -> NDArray[Any]:
-    session = blur_session("uint8" if image.dtype == np.uint8 else "float32")
+    session = blur_session()
     plane = Plane(image, SCALE)
     for tile in plan.tiles:
         (sr,) = session.run(["sr"], {"lr": plane.read(tile)[np.newaxis]})
@@ -36,8 +37,8 @@ def run_tiled(image: NDArray[Any], plan: TilePlan) -> NDArray[Any]:
     return plane.output
 
 
-def random_image(height: int, width: int, *, dtype: type[np.unsignedinteger[Any]] = np.uint8) -> NDArray[Any]:
-    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (height, width, 3), dtype, endpoint=True)
+def random_image(height: int, width: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
 @st.composite
@@ -61,7 +62,7 @@ def test_tiled_equals_untiled_bit_for_bit(case: tuple[int, int, int, int, int]) 
     height, width, halo, max_tile, step = case
     image = random_image(height, width)
     plan = plan_tiles(height, width, halo=halo, max_tile=max_tile, step=step)
-    untiled = blur_session("uint8").run(["sr"], {"lr": image[np.newaxis]})[0][0]
+    untiled = blur_session().run(["sr"], {"lr": image[np.newaxis]})[0][0]
     assert np.array_equal(untiled, oracles.blur(image, SCALE, RADIUS))
     assert np.array_equal(run_tiled(image, plan), untiled)
 
@@ -111,6 +112,82 @@ def test_cores_partition_the_image_and_keep_their_halo(case: tuple[int, int, int
         ] += 1
     assert (covered == 1).all()
     assert plan.pixels == sum(tile.height * tile.width for tile in plan.tiles)
+
+
+@st.composite
+def grid_cases(draw: st.DrawFn) -> dict[str, int]:
+    """height, width, halo, max_tile, step, grid, unit: what plan_tiles takes, with a grid."""
+    unit = draw(st.integers(1, 4))
+    grid = unit * draw(st.integers(1, 6))
+    halo = unit * draw(st.integers(0, 6))
+    least = least_max_tile(halo=halo, grid=grid)
+    sides = st.integers(1, 300)
+    return {
+        "height": draw(sides),
+        "width": draw(sides),
+        "halo": halo,
+        "max_tile": draw(st.integers(least, least + 60)),
+        "step": draw(st.sampled_from([1, 4, 16])),
+        "grid": grid,
+        "unit": unit,
+    }
+
+
+@given(case=grid_cases())
+@settings(max_examples=400, deadline=None)
+def test_on_a_grid_tiles_begin_at_its_multiples_and_cores_partition_the_image(case: dict[str, int]) -> None:
+    plan = plan_tiles(**case)
+    height, width, grid, unit = case["height"], case["width"], case["grid"], case["unit"]
+    covered = np.zeros((height, width), np.uint8)
+    for tile in plan.tiles:
+        assert (tile.height, tile.width) == (plan.tile_height, plan.tile_width)
+        assert tile.top % grid == tile.left % grid == 0
+        # So the tile's other borders lie to its grid as the image's lie to the image's.
+        assert (height - tile.height) % grid == (width - tile.width) % grid == 0
+        assert 0 <= tile.top <= height - tile.height
+        assert 0 <= tile.left <= width - tile.width
+        assert tile.core_top % unit == tile.core_left % unit == 0
+        assert min(tile.core_height, tile.core_width) >= 1
+        assert context(plan, tile) >= case["halo"]
+        covered[
+            tile.core_top : tile.core_top + tile.core_height,
+            tile.core_left : tile.core_left + tile.core_width,
+        ] += 1
+    assert (covered == 1).all()
+    assert max(plan.tile_height, plan.tile_width) <= case["max_tile"]
+
+
+def fewest_tiles(length: int, side: int, *, halo: int, grid: int) -> int | None:
+    """By putting every tile as far on as its halo and the grid allow; None where they allow no progress."""
+    start, count = 0, 1
+    while start + side < length:
+        farthest = (start + side - 2 * halo) // grid * grid
+        if farthest <= start:
+            return None
+        start, count = min(farthest, length - side), count + 1
+    return count
+
+
+@given(length=st.integers(1, 300), halo=st.integers(0, 12), grid=st.integers(1, 9), data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_on_a_grid_no_fewer_tiles_would_do_and_no_smaller_ones(
+    length: int, halo: int, grid: int, data: st.DataObject
+) -> None:
+    least = least_max_tile(halo=halo, grid=grid)
+    max_tile = data.draw(st.integers(least, least + 40))
+    plan = plan_tiles(length, 1, halo=halo, max_tile=max_tile, step=1, grid=grid)
+    sides = [side for side in range(1, min(max_tile, length) + 1) if (length - side) % grid == 0]
+    found = {side: fewest_tiles(length, side, halo=halo, grid=grid) for side in sides}
+    fewest = min(count for count in found.values() if count)
+    assert (len(plan.tiles), plan.tile_height) == (fewest, min(side for side in sides if found[side] == fewest))
+
+
+@given(halo=st.integers(0, 40), grid=st.integers(1, 40))
+@settings(deadline=None)
+def test_the_least_max_tile_cuts_images_of_every_size(halo: int, grid: int) -> None:
+    least = least_max_tile(halo=halo, grid=grid)
+    for length in range(least + 1, least + 1 + grid):
+        assert plan_tiles(length, 1, halo=halo, max_tile=least, step=1, grid=grid).tile_height <= least
 
 
 @given(length=st.integers(1, 4000), halo=st.integers(0, 40), data=st.data())
@@ -166,66 +243,9 @@ def test_a_plan_that_cannot_be_is_refused(height: int, width: int, halo: int, ma
         plan_tiles(height, width, halo=halo, max_tile=max_tile)
 
 
-def test_16_bit_images_go_through_the_float_graph_without_losing_a_level() -> None:
-    image = random_image(70, 45, dtype=np.uint16)
-    plan = plan_tiles(70, 45, halo=RADIUS, max_tile=32)
-    assert np.array_equal(run_tiled(image, plan), oracles.blur(image, SCALE, RADIUS))
-
-
-def test_every_16_bit_level_survives_reading_and_writing() -> None:
-    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
-    plane = Plane(levels, 1)
-    (tile,) = plan_tiles(256, 256, halo=0, max_tile=256).tiles
-    lr = plane.read(tile)
-    assert lr.dtype == np.float32
-    assert (lr.min(), lr.max()) == (0.0, 1.0)
-    plane.write(tile, lr)
-    assert np.array_equal(plane.output, levels)
-
-
-def test_a_plane_without_channels_is_seen_as_grey_and_comes_back_without_channels() -> None:
-    alpha = random_image(70, 45)[..., 0]
-    plan = plan_tiles(70, 45, halo=RADIUS, max_tile=32)
-    assert np.array_equal(run_tiled(alpha, plan), oracles.blur(alpha[..., None], SCALE, RADIUS)[..., 0])
-
-
-def test_float_answers_are_clipped_and_rounded_to_the_nearest_level() -> None:
-    plane = Plane(np.zeros((1, 4, 3), np.uint16), 1)
-    (tile,) = plan_tiles(1, 4, halo=0, max_tile=4).tiles
-    answers = np.array([-0.5, 1.5, 6.4 / 65535, 6.6 / 65535], np.float32)
-    plane.write(tile, np.repeat(answers, 3).reshape(1, 4, 3))
-    assert plane.output[0, :, 0].tolist() == [0, 65535, 6, 7]
-
-
-def test_of_a_plane_without_channels_the_mean_is_kept_to_the_nearest_level() -> None:
-    plane = Plane(np.zeros((1, 2), np.uint8), 1)
-    (tile,) = plan_tiles(1, 2, halo=0, max_tile=4).tiles
-    plane.write(tile, np.array([[[255, 255, 254], [1, 0, 0]]], np.uint8))
-    assert plane.output.tolist() == [[255, 0]]
-
-
-def test_reading_copies_nothing_of_an_8_bit_image() -> None:
-    image = random_image(20, 20)
-    plane = Plane(image, 2)
-    assert np.shares_memory(plane.read(plan_tiles(20, 20, halo=2, max_tile=12).tiles[0]), image)
-
-
 @pytest.mark.parametrize(
-    "source",
-    [np.zeros((4, 4, 4), np.uint8), np.zeros((4,), np.uint8), np.zeros((4, 4, 3), np.float32)],
-    ids=["four-channels", "one-axis", "float"],
+    ("halo", "grid", "unit"), [(4, 4, 3), (3, 4, 2), (4, 0, 1), (4, 4, 0)], ids=["grid", "halo", "no-grid", "no-unit"]
 )
-def test_a_source_of_another_kind_is_refused(source: NDArray[Any]) -> None:
-    with pytest.raises(ValueError, match="a plane"):
-        Plane(source, 2)
-
-
-@pytest.mark.parametrize(
-    "sr",
-    [np.zeros((8, 8, 3), np.float32), np.zeros((4, 4, 3), np.uint8), np.zeros((8, 8), np.uint8)],
-    ids=["type", "size", "axes"],
-)
-def test_an_answer_that_does_not_fit_its_tile_is_refused(sr: NDArray[Any]) -> None:
-    plane = Plane(np.zeros((4, 4, 3), np.uint8), 2)
-    with pytest.raises(ValueError, match="no answer for a tile"):
-        plane.write(plan_tiles(4, 4, halo=0, max_tile=4).tiles[0], sr)
+def test_a_grid_and_a_halo_that_units_do_not_fill_are_refused(halo: int, grid: int, unit: int) -> None:
+    with pytest.raises(ValueError, match="no plan"):
+        plan_tiles(50, 50, halo=halo, max_tile=40, grid=grid, unit=unit)

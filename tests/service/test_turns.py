@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.planes import Plane
 from service.sessions import Session
-from service.tiling import Plane, plan_tiles
+from service.tiling import plan_tiles
 from service.turns import BATCH_SIZES, Request, TileShape, Turns
 from tests import oracles
 

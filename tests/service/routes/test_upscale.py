@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import oracles
-from tests.conftest import MODELS, LiveServer, eventually
+from tests import oracle_kinds, oracles
+from tests.conftest import BLOCK_SIDE, MODELS, LiveServer, eventually
 from tests.service.pictures import as_file, as_pixels, bomb, format_of, pixels
 
 SMALL = as_file(pixels(9, 7))
@@ -69,6 +69,41 @@ def test_exact_tiling_takes_the_whole_receptive_field_and_fast_tiling_the_measur
     assert (exact.headers["x-sr-tiling"], exact.headers["x-sr-tiles"]) == ("exact", "16")
     assert not np.array_equal(as_pixels(fast.content), oracles.blur(lr, 2))
     assert np.array_equal(as_pixels(exact.content), oracles.blur(lr, 2))
+
+
+@pytest.mark.parametrize("size", [(176, 176), (175, 130), (70, 3)])
+def test_a_network_that_works_in_blocks_leaves_no_seam(client: httpx2.Client, size: tuple[int, int]) -> None:
+    lr = pixels(*size)
+    answer = ask(client, as_file(lr), model="blocks")
+    assert int(answer.headers["x-sr-tiles"]) > 1
+    assert np.array_equal(as_pixels(answer.content), oracle_kinds.blocks(lr, 2, BLOCK_SIDE))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_to_a_network_of_frames_a_picture_is_a_clip_of_one_frame(client: httpx2.Client, bits: int) -> None:
+    lr = np.random.default_rng(0).integers(1, 2**bits, (70, 90, 4)).astype(np.uint8 if bits == 8 else np.uint16)
+    answer = ask(client, bytes(imagecodecs.png_encode(lr)), model="clip")
+    assert np.array_equal(imagecodecs.png_decode(answer.content), oracles.nearest(lr, 2))
+
+
+def test_a_network_of_one_size_takes_a_picture_of_that_size(client: httpx2.Client) -> None:
+    lr = pixels(*oracle_kinds.FIXED_SIZE, channels=4)
+    lr[..., 3] |= 1
+    answer = ask(client, as_file(lr), model="fixed", tiling="exact")
+    assert np.array_equal(as_pixels(answer.content), oracles.nearest(lr, 2))
+
+
+@pytest.mark.parametrize("size", [(20, 12), (12, 21), (11, 20), (1, 1)])
+def test_a_network_of_one_size_refuses_any_other_by_name(client: httpx2.Client, size: tuple[int, int]) -> None:
+    members = problem(ask(client, as_file(pixels(*size)), model="fixed"), 422, "wrong-size")
+    assert (members["supported"], members["actual"]) == (["20x12"], f"{size[1]}x{size[0]}")
+    assert "20x12" in members["detail"]
+
+
+def test_a_degradation_is_told_its_own_path(client: httpx2.Client) -> None:
+    members = problem(ask(client, model="degrading", scale=3), 422, "wrong-endpoint")
+    assert members["endpoint"] == "/degrade"
+    assert "POST /degrade?model=degrading" in members["detail"]
 
 
 def test_alpha_goes_through_the_network_as_a_picture_of_its_own(client: httpx2.Client) -> None:
