@@ -4,10 +4,10 @@ BIN := .venv/bin
 # onnxruntime-gpu where an NVIDIA driver answers, onnxruntime elsewhere; `make serve ORT=cpu` chooses by hand.
 ORT ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-FOLDERS := service models export training benchmarks tests deploy
+FOLDERS := service models export training benchmarks client tests deploy
 SCRIPTS := scripts/*.sh deploy/gateway/*.sh .ci/run
 
-.PHONY: help serve test check lint format types contracts bench cards stack lock clean
+.PHONY: help serve test check lint format types contracts generate bench cards stack lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,10 @@ types: .venv/dev  ## mypy, strict
 
 contracts: .venv/dev  ## imports point one way
 	$(BIN)/lint-imports
+	cd client && ../$(BIN)/lint-imports
+
+generate: .venv/dev  ## write what is generated: the client's sync half and its problems
+	PYTHONPATH=client $(BIN)/python -m generate
 
 bench: .venv/dev  ## speed over HTTP against the bare session, in one run
 	$(BIN)/python -m benchmarks.speed
@@ -51,7 +55,7 @@ lock: .venv/bin/python  ## pin and hash what the images install; UPGRADE=--upgra
 		--generate-hashes --no-annotate --custom-compile-command 'make lock' $(UPGRADE) -o deploy/locks/$$ort.txt; done
 
 clean:  ## remove the environment and caches
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info client/*.egg-info
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -60,6 +64,6 @@ clean:  ## remove the environment and caches
 	$(PIP) --editable '.[$*]'
 	@touch $@
 
-.venv/dev: .venv/bin/python pyproject.toml
-	$(PIP) --editable '.[$(ORT),train,dev]'
+.venv/dev: .venv/bin/python pyproject.toml client/pyproject.toml
+	$(PIP) --editable '.[$(ORT),train,dev]' --editable './client[cli,testing]'
 	@touch $@

@@ -1,0 +1,1 @@
+"""The service's calls as methods, and how they are sent."""

@@ -1,0 +1,96 @@
+"""Calls: what is asked of the service, as data. The clients send them; nothing is sent here."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Required, TypedDict
+from urllib.parse import quote
+
+import httpx2
+
+from srserve_client.bodies import Body
+from srserve_client.retries import RetryPolicy
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+Format = Literal["png", "jpeg", "webp", "avif", "tiff"]
+Tiling = Literal["fast", "exact"]
+Metadata = Literal["keep", "strip"]
+
+
+class ClientOptions(TypedDict, total=False):
+    """What one client over another's connections may do otherwise; as the parameters of `AsyncClient`."""
+
+    timeout: float | None
+    retries: RetryPolicy | int
+    headers: Mapping[str, str]
+
+
+class UpscaleOptions(TypedDict, total=False):
+    """The parameters of /upscale; what is not given is the service's choice. `AsyncClient.upscale` explains them."""
+
+    model: Required[str]
+    scale: int | None
+    format: Format | None
+    quality: int | None
+    tiling: Tiling | None
+    metadata: Metadata | None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to come. `path` begins with a slash and is taken relative to the base URL, prefix included."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body | None = None
+
+
+def upscale_call(content: bytes, options: UpscaleOptions, *, if_none_match: str | None = None) -> Call:
+    """POST /upscale."""
+    headers = {} if if_none_match is None else {"If-None-Match": if_none_match}
+    return Call("POST", "/upscale", params=_texts(options), headers=headers, body=Body.of_bytes(content))
+
+
+def models_call() -> Call:
+    """GET /models."""
+    return Call("GET", "/models")
+
+
+def model_call(name: str) -> Call:
+    """GET /models/{name}."""
+    return Call("GET", f"/models/{quote(name, safe='')}")
+
+
+def base_url_of(given: str | None) -> httpx2.URL:
+    """The service's address: as given, or SR_BASE_URL, or the port 8000 of this machine.
+
+    Raises ValueError for what is no http or https URL.
+    """
+    text = given or os.environ.get("SR_BASE_URL") or DEFAULT_URL
+    try:
+        url = httpx2.URL(text)
+    except httpx2.InvalidURL as error:
+        raise ValueError(f"the base URL {text!r} is no URL: {error}") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError(f"the base URL {text!r} is no http or https URL, such as {DEFAULT_URL}")
+    return url
+
+
+def authorization(api_key: str | None) -> dict[str, str]:
+    """The header for a key: the one given, or SR_API_KEY; none where there is none."""
+    key = api_key or os.environ.get("SR_API_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _texts(parameters: Mapping[str, object]) -> dict[str, str]:
+    """Query parameters as text; None is left out."""
+    texts = {}
+    for name, value in parameters.items():
+        if isinstance(value, bool):
+            texts[name] = "true" if value else "false"
+        elif value is not None:
+            texts[name] = str(value)
+    return texts

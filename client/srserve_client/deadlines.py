@@ -1,0 +1,40 @@
+"""Deadlines: how long one call may take, all its attempts and pauses together."""
+
+import time
+
+from srserve_client.errors import DeadlineExpired
+
+HEADER = "X-Request-Timeout-Ms"  # tells the service when its answer will not be waited for any more
+
+
+class Deadline:
+    """Begins when it is made. `timeout_s` None: there is none."""
+
+    def __init__(self, timeout_s: float | None) -> None:
+        if timeout_s is not None and timeout_s <= 0:
+            raise ValueError(f"a timeout is above 0 s (is {timeout_s})")
+        self._timeout_s = timeout_s
+        self._end = None if timeout_s is None else time.monotonic() + timeout_s
+
+    def remaining_s(self) -> float | None:
+        """Seconds left, at least 0; None where there is no deadline."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    def allows(self, pause_s: float) -> bool:
+        """Whether there is time for a pause of `pause_s` and something after it."""
+        remaining = self.remaining_s()
+        return remaining is None or pause_s < remaining
+
+    def check(self) -> None:
+        """Raises DeadlineExpired when there is no time left."""
+        if not self.allows(0.0):
+            raise self.expired()
+
+    def expired(self) -> DeadlineExpired:
+        """The error to raise."""
+        return DeadlineExpired(f"The call took longer than its timeout of {self._timeout_s:g} s.")
+
+    def headers(self) -> dict[str, str]:
+        """What tells the service of it."""
+        remaining = self.remaining_s()
+        return {} if remaining is None else {HEADER: str(max(1, int(remaining * 1000)))}

@@ -1,0 +1,258 @@
+"""Problems: a class for each code that the service answers with, the service's own tree of errors.
+
+Made by `python -m generate` from service/errors.py; changes by hand are lost.
+"""
+
+from srserve_client.errors import ProblemError
+
+
+class BadRequest(ProblemError):
+    """The request cannot be parsed."""
+
+    status, code, retryable = 400, "bad-request", False
+    title = "The request cannot be parsed"
+
+
+class EmptyBody(BadRequest):
+    """The body is empty."""
+
+    status, code, retryable = 400, "empty-body", False
+    title = "The body is empty"
+
+
+class MalformedMultipart(BadRequest):
+    """The multipart body cannot be parsed."""
+
+    status, code, retryable = 400, "malformed-multipart", False
+    title = "The multipart body cannot be parsed"
+
+
+class MissingFile(BadRequest):
+    """There is no image in the form."""
+
+    status, code, retryable = 400, "missing-file", False
+    title = "There is no image in the form"
+
+
+class TooManyParts(BadRequest):
+    """The form has too many parts."""
+
+    status, code, retryable = 400, "too-many-parts", False
+    title = "The form has too many parts"
+
+
+class NotFound(ProblemError):
+    """There is nothing at this path."""
+
+    status, code, retryable = 404, "not-found", False
+    title = "There is nothing at this path"
+
+
+class UnknownModel(NotFound):
+    """No such model is served."""
+
+    status, code, retryable = 404, "unknown-model", False
+    title = "No such model is served"
+
+
+class MethodNotAllowed(ProblemError):
+    """This path does not take that method."""
+
+    status, code, retryable = 405, "method-not-allowed", False
+    title = "This path does not take that method"
+
+
+class NotAcceptable(ProblemError):
+    """No format of the Accept header can be written."""
+
+    status, code, retryable = 406, "not-acceptable", False
+    title = "No format of the Accept header can be written"
+
+
+class BodyTimeout(ProblemError):
+    """The body came too slowly."""
+
+    status, code, retryable = 408, "body-timeout", True
+    title = "The body came too slowly"
+
+
+class BodyTooLarge(ProblemError):
+    """The body is too large."""
+
+    status, code, retryable = 413, "body-too-large", False
+    title = "The body is too large"
+
+
+class UnsupportedMedia(ProblemError):
+    """The body is not an image of a supported format."""
+
+    status, code, retryable = 415, "unsupported-media", False
+    title = "The body is not an image of a supported format"
+
+
+class MediaTypeMismatch(UnsupportedMedia):
+    """The body is not of the declared media type."""
+
+    status, code, retryable = 415, "media-type-mismatch", False
+    title = "The body is not of the declared media type"
+
+
+class Unprocessable(ProblemError):
+    """The request cannot be carried out."""
+
+    status, code, retryable = 422, "unprocessable", False
+    title = "The request cannot be carried out"
+
+
+class BadParameter(Unprocessable):
+    """A parameter is not valid."""
+
+    status, code, retryable = 422, "bad-parameter", False
+    title = "A parameter is not valid"
+
+
+class UnsupportedScale(Unprocessable):
+    """The model has no such scale."""
+
+    status, code, retryable = 422, "unsupported-scale", False
+    title = "The model has no such scale"
+
+
+class UndecodableImage(Unprocessable):
+    """The image is damaged or incomplete."""
+
+    status, code, retryable = 422, "undecodable-image", False
+    title = "The image is damaged or incomplete"
+
+
+class UnsupportedPixels(Unprocessable):
+    """The image's pixel type is not supported."""
+
+    status, code, retryable = 422, "unsupported-pixels", False
+    title = "The image's pixel type is not supported"
+
+
+class TooManyPixels(Unprocessable):
+    """The image is too large."""
+
+    status, code, retryable = 422, "too-many-pixels", False
+    title = "The image is too large"
+
+
+class OutputTooLarge(Unprocessable):
+    """The answer would be too large."""
+
+    status, code, retryable = 422, "output-too-large", False
+    title = "The answer would be too large"
+
+
+class AnimatedImage(Unprocessable):
+    """The image has several frames."""
+
+    status, code, retryable = 422, "animated-image", False
+    title = "The image has several frames"
+
+
+class AlphaNotRepresentable(Unprocessable):
+    """The output format cannot carry transparency."""
+
+    status, code, retryable = 422, "alpha-not-representable", False
+    title = "The output format cannot carry transparency"
+
+
+class FloatUnsupported(Unprocessable):
+    """The model has no graph for 16-bit pixels."""
+
+    status, code, retryable = 422, "float-unsupported", False
+    title = "The model has no graph for 16-bit pixels"
+
+
+class Overloaded(ProblemError):
+    """The service is full."""
+
+    status, code, retryable = 429, "overloaded", True
+    title = "The service is full"
+
+
+class InternalError(ProblemError):
+    """Internal error."""
+
+    status, code, retryable = 500, "internal-error", False
+    title = "Internal error"
+
+
+class InferenceFailed(InternalError):
+    """The model could not be run."""
+
+    status, code, retryable = 500, "inference-failed", True
+    title = "The model could not be run"
+
+
+class ModelOutputInvalid(InternalError):
+    """The model gave an invalid result."""
+
+    status, code, retryable = 500, "model-output-invalid", False
+    title = "The model gave an invalid result"
+
+
+class Unavailable(ProblemError):
+    """This replica cannot serve."""
+
+    status, code, retryable = 503, "unavailable", True
+    title = "This replica cannot serve"
+
+
+class NotReady(Unavailable):
+    """The service is starting."""
+
+    status, code, retryable = 503, "not-ready", True
+    title = "The service is starting"
+
+
+class Draining(Unavailable):
+    """The service is shutting down."""
+
+    status, code, retryable = 503, "draining", True
+    title = "The service is shutting down"
+
+
+class DeadlineExceeded(ProblemError):
+    """The deadline has passed."""
+
+    status, code, retryable = 504, "deadline-exceeded", True
+    title = "The deadline has passed"
+
+
+PROBLEMS: dict[str, type[ProblemError]] = {
+    "alpha-not-representable": AlphaNotRepresentable,
+    "animated-image": AnimatedImage,
+    "bad-parameter": BadParameter,
+    "bad-request": BadRequest,
+    "body-timeout": BodyTimeout,
+    "body-too-large": BodyTooLarge,
+    "deadline-exceeded": DeadlineExceeded,
+    "draining": Draining,
+    "empty-body": EmptyBody,
+    "float-unsupported": FloatUnsupported,
+    "inference-failed": InferenceFailed,
+    "internal-error": InternalError,
+    "malformed-multipart": MalformedMultipart,
+    "media-type-mismatch": MediaTypeMismatch,
+    "method-not-allowed": MethodNotAllowed,
+    "missing-file": MissingFile,
+    "model-output-invalid": ModelOutputInvalid,
+    "not-acceptable": NotAcceptable,
+    "not-found": NotFound,
+    "not-ready": NotReady,
+    "output-too-large": OutputTooLarge,
+    "overloaded": Overloaded,
+    "too-many-parts": TooManyParts,
+    "too-many-pixels": TooManyPixels,
+    "unavailable": Unavailable,
+    "undecodable-image": UndecodableImage,
+    "unknown-model": UnknownModel,
+    "unprocessable": Unprocessable,
+    "unsupported-media": UnsupportedMedia,
+    "unsupported-pixels": UnsupportedPixels,
+    "unsupported-scale": UnsupportedScale,
+}

@@ -1,0 +1,167 @@
+"""Client: the service's calls as methods.
+
+Made by `python -m generate` from srserve_client/aio/client.py; changes by hand are lost.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Self, Unpack
+
+import httpx2
+
+from srserve_client.answers import Answer
+from srserve_client.batches import BatchItem
+from srserve_client.calls import (
+    Call,
+    ClientOptions,
+    Format,
+    Metadata,
+    Tiling,
+    UpscaleOptions,
+    authorization,
+    base_url_of,
+    model_call,
+    models_call,
+    upscale_call,
+)
+from srserve_client.deadlines import Deadline
+from srserve_client.errors import SrserveError
+from srserve_client.pictures import Picture, picture_bytes
+from srserve_client.results import Model, Result, document_of, models_of
+from srserve_client.retries import DEFAULT_POLICY, RetryBudget, RetryPolicy, policy_of
+from srserve_client.sync import io
+from srserve_client.sync.exchange import Exchange
+from srserve_client.version import USER_AGENT
+
+TIMEOUT_S = 70.0  # the service's own deadline is 60 s and a gateway's 65 s: the nearest to the work gives up first
+
+
+class Client:
+    """A client of one service. It keeps connections: use it as a context manager, or close it.
+
+    `base_url` is the service's address, a path prefix included; without it SR_BASE_URL, then http://127.0.0.1:8000.
+    `api_key` goes with every call; without it SR_API_KEY. `timeout` is the seconds that a call may take, retries and
+    pauses included; None: for ever. `retries` and `budget` say which failures are sent again, and how often.
+    `transport` replaces the network: `FakeService().transport` in tests, httpx2.HTTPTransport(proxy=...) or
+    (verify=...) elsewhere. Raises ValueError for a base URL that is none.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        api_key: str | None = None,
+        timeout: float | None = TIMEOUT_S,
+        retries: RetryPolicy | int = DEFAULT_POLICY,
+        budget: RetryBudget | None = None,
+        headers: Mapping[str, str] | None = None,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self._timeout_s = timeout
+        self._exchange = Exchange(
+            http=httpx2.Client(base_url=base_url_of(base_url), transport=transport),
+            policy=policy_of(retries),
+            budget=budget or RetryBudget(),
+            headers={"User-Agent": USER_AGENT, **authorization(api_key), **(headers or {})},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, those of clients made by `with_options` too, for they are the same."""
+        self._exchange.http.close()
+
+    @property
+    def base_url(self) -> str:
+        """The service's address."""
+        return str(self._exchange.http.base_url)
+
+    def upscale(
+        self,
+        picture: Picture,
+        *,
+        model: str,
+        scale: int | None = None,
+        format: Format | None = None,
+        quality: int | None = None,
+        tiling: Tiling | None = None,
+        metadata: Metadata | None = None,
+        if_none_match: str | None = None,
+        timeout: float | None = None,
+    ) -> Result:
+        """The picture, larger.
+
+        `picture` is bytes, a path, an open file, a PIL image or an array (see `picture_bytes`). `scale` is how many
+        times as large. `format` is the answer's (png by default), `quality` 1 to 100 its loss. `tiling` "exact" takes
+        longer, and not one value differs from the untiled answer. `metadata` "strip" drops EXIF and XMP.
+
+        Raises ProblemError's classes for what the service refuses, NotModified when the answer would have the ETag
+        `if_none_match`, ConnectionFailed, DeadlineExpired, UnexpectedAnswer; and what `picture_bytes` raises.
+        """
+        options: UpscaleOptions = {
+            "model": model,
+            "scale": scale,
+            "format": format,
+            "quality": quality,
+            "tiling": tiling,
+            "metadata": metadata,
+        }
+        content = io.in_thread(picture_bytes, picture)
+        return Result.of(self._fetch(upscale_call(content, options, if_none_match=if_none_match), timeout))
+
+    def upscale_batch(
+        self,
+        pictures: Iterable[Picture],
+        *,
+        concurrency: int = 4,
+        timeout: float | None = None,
+        **options: Unpack[UpscaleOptions],
+    ) -> Iterator[BatchItem]:
+        """Each picture's result or error, as they come: `index` says which one it is.
+
+        At most `concurrency` pictures are held and on their way at a time, and `pictures` is read no further ahead than
+        that. `timeout` is for each. What fails is in its item, and ends nothing.
+        """
+        with io.Tasks[BatchItem](concurrency) as tasks:
+            for index, picture in enumerate(pictures):
+                tasks.start(self._batch_item, index, picture, timeout, options)
+                if len(tasks) == tasks.limit:
+                    yield tasks.next()
+            while len(tasks):
+                yield tasks.next()
+
+    def models(self, *, timeout: float | None = None) -> list[Model]:
+        """All models that are served."""
+        return models_of(self._fetch(models_call(), timeout))
+
+    def model(self, name: str, *, timeout: float | None = None) -> Model:
+        """One model. Raises UnknownModel, whose `members["available"]` lists those that are served."""
+        return Model.of(document_of(self._fetch(model_call(name), timeout)))
+
+    def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
+        """A client over the same connections and budget that differs in what is given."""
+        other = copy.copy(self)
+        other._timeout_s = changes.get("timeout", self._timeout_s)
+        other._exchange = replace(
+            self._exchange,
+            policy=policy_of(changes["retries"]) if "retries" in changes else self._exchange.policy,
+            headers={**self._exchange.headers, **changes.get("headers", {})},
+        )
+        return other
+
+    def _batch_item(self, index: int, picture: Picture, timeout: float | None, options: UpscaleOptions) -> BatchItem:
+        try:
+            return BatchItem(index, picture, result=self.upscale(picture, timeout=timeout, **options))
+        except (SrserveError, OSError, ValueError) as error:
+            return BatchItem(index, picture, error=error)
+
+    def _fetch(self, call: Call, timeout_s: float | None) -> Answer:
+        return self._exchange.fetch(call, Deadline(self._timeout_s if timeout_s is None else timeout_s))

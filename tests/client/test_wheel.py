@@ -1,0 +1,68 @@
+"""The wheel, built and installed alone in an empty environment, works against a running service."""
+
+import email.parser
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY, LiveServer
+from tests.service.pictures import as_file, as_pixels, pixels
+
+SCRIPT = """
+import sys
+from srserve_client import Client
+with Client(sys.argv[1]) as client:
+    result = client.upscale(sys.argv[2], model="nearest", scale=2)
+    result.save(sys.argv[3])
+    print(client.model("nearest").scales)
+foreign = {"PIL", "numpy", "service", "typer", "rich"} & set(sys.modules)
+assert not foreign, foreign
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    source = shutil.copytree(REPOSITORY / "client", folder / "source")  # a build leaves files beside the source
+    command = ["wheel", "--no-deps", "--quiet", "--wheel-dir", str(folder)]
+    subprocess.run([sys.executable, "-m", "pip", *command, str(source)], check=True)
+    (path,) = folder.glob("srserve_client-*.whl")
+    return path
+
+
+def test_the_wheel_is_typed_licensed_and_needs_httpx2_alone(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        metadata = next(name for name in names if name.endswith("dist-info/METADATA"))
+        facts = email.parser.Parser().parsestr(archive.read(metadata).decode())
+    assert "srserve_client/py.typed" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    needed = [line for line in facts.get_all("Requires-Dist", []) if "extra ==" not in line]
+    assert [line.partition(">")[0] for line in needed] == ["httpx2"]
+    sources = {path.relative_to(REPOSITORY / "client") for path in (REPOSITORY / "client/srserve_client").rglob("*.py")}
+    assert {str(path) for path in sources} == {name for name in names if name.endswith(".py")}
+
+
+def test_alone_in_an_empty_environment_it_upscales(wheel: Path, live_server: LiveServer, tmp_path: Path) -> None:
+    venv.create(tmp_path / "empty", with_pip=False)
+    python = tmp_path / "empty" / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", str(wheel)]
+    subprocess.run(install, check=True)
+    (tmp_path / "photo.png").write_bytes(as_file(pixels(5, 6)))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [python, "-c", SCRIPT, live_server.url, "photo.png", "large.png"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "(2, 3, 4)\n"), done.stderr
+    assert as_pixels((tmp_path / "large.png").read_bytes()).shape == (10, 12, 3)
