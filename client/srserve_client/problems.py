@@ -167,6 +167,20 @@ class FloatUnsupported(Unprocessable):
     title = "The model has no graph for 16-bit pixels"
 
 
+class WrongSize(Unprocessable):
+    """The model takes one size only."""
+
+    status, code, retryable = 422, "wrong-size", False
+    title = "The model takes one size only"
+
+
+class WrongEndpoint(Unprocessable):
+    """The model is served at another path."""
+
+    status, code, retryable = 422, "wrong-endpoint", False
+    title = "The model is served at another path"
+
+
 class Overloaded(ProblemError):
     """The service is full."""
 
@@ -255,4 +269,6 @@ PROBLEMS: dict[str, type[ProblemError]] = {
     "unsupported-media": UnsupportedMedia,
     "unsupported-pixels": UnsupportedPixels,
     "unsupported-scale": UnsupportedScale,
+    "wrong-endpoint": WrongEndpoint,
+    "wrong-size": WrongSize,
 }
