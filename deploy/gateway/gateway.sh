@@ -12,6 +12,7 @@ set -eu
 : "${GATEWAY_MAX_FRAMES_BODY:=256m}"      # of POST /upscale/frames
 : "${GATEWAY_MAX_JOB_BODY:=2g}"           # of POST /jobs
 : "${GATEWAY_POLL_S:=1}"                  # seconds between two looks at /readyz; far below SR_DRAIN_DELAY_S
+: "${GATEWAY_KEEP_ALIVE_S:=0}"          # seconds that a client's idle connection stays open; see decision 71
 : "${GATEWAY_RUN:=/run/gateway}"          # what is written here at run time: configuration, pid
 : "${GATEWAY_DATA:=/var/lib/gateway}"     # bodies and answers that do not fit in nginx's memory
 source_folder=$(dirname "$(readlink -f "$0")")
@@ -51,6 +52,7 @@ render() {
     if [ "$(id -u)" = 0 ]; then user="user $(id -un);"; else user=''; fi
     sed -e "s|@USER@|$user|g" \
         -e "s|@LISTEN@|$GATEWAY_LISTEN|g" \
+        -e "s|@KEEP_ALIVE_S@|$GATEWAY_KEEP_ALIVE_S|g" \
         -e "s|@RUN@|$GATEWAY_RUN|g" \
         -e "s|@DATA@|$GATEWAY_DATA|g" \
         -e "s|@MAX_BODY@|$GATEWAY_MAX_BODY|g" \

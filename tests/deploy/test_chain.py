@@ -1,0 +1,54 @@
+"""The limits and times of service, gateway and compose file fit together, each stated where its owner reads it."""
+
+import re
+
+import yaml
+
+from service.settings import MIB, Settings
+from tests.conftest import REPOSITORY
+
+DEPLOY = REPOSITORY / "deploy" / "gateway"
+
+
+def gateway_default(name: str) -> str:
+    found = re.search(rf"\${{{name}:=([^}}]*)}}", (DEPLOY / "gateway.sh").read_text())
+    assert found, name
+    return found[1]
+
+
+def directive_s(name: str, file: str = "proxy.conf") -> int:
+    found = re.search(rf"^\s*{name} (\d+)s;", (DEPLOY / file).read_text(), re.MULTILINE)
+    assert found, name
+    return int(found[1])
+
+
+def seconds(value: str) -> int:
+    return int(value.removesuffix("s"))
+
+
+def test_the_gateway_lets_through_what_the_service_takes() -> None:
+    assert gateway_default("GATEWAY_MAX_BODY") == f"{Settings().max_body_bytes // MIB}m"
+
+
+def test_the_gateway_waits_longer_than_the_service_works() -> None:
+    assert directive_s("proxy_read_timeout") == 65
+    assert directive_s("client_header_timeout", "nginx.conf") == Settings().head_timeout_s
+    assert directive_s("client_body_timeout", "nginx.conf") == Settings().body_timeout_s
+
+
+def test_the_gateway_looks_away_from_a_replica_before_its_port_closes() -> None:
+    assert Settings().drain_delay_s >= 3 * float(gateway_default("GATEWAY_POLL_S"))
+
+
+def test_compose_kills_nobody_who_is_still_finishing() -> None:
+    services = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
+    settings = Settings()
+    grace_s = seconds(services["service"]["stop_grace_period"])
+    assert grace_s >= settings.drain_delay_s + settings.drain_timeout_s + 5
+    assert seconds(services["gateway"]["stop_grace_period"]) > directive_s("proxy_read_timeout")
+
+
+def test_the_container_has_room_for_what_the_service_admits() -> None:
+    services = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
+    gibibytes = int(services["service"]["mem_limit"].removeprefix("${SRSERVE_MEMORY:-").removesuffix("g}"))
+    assert gibibytes * 2**30 >= Settings().max_memory_bytes + 1024 * MIB  # the process, the network's own arena
