@@ -1,7 +1,7 @@
 """AsyncClient: the service's calls as methods."""
 
 import copy
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Self, Unpack
@@ -121,7 +121,7 @@ class AsyncClient:
         concurrency: int = 4,
         timeout: float | None = None,
         **options: Unpack[UpscaleOptions],
-    ) -> AsyncIterator[BatchItem]:
+    ) -> AsyncGenerator[BatchItem]:
         """Each picture's result or error, as they come: `index` says which one it is.
 
         At most `concurrency` pictures are held and on their way at a time, and `pictures` is read no further ahead than

@@ -4,7 +4,7 @@ Made by `python -m generate` from srserve_client/aio/client.py; changes by hand 
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Self, Unpack
@@ -124,7 +124,7 @@ class Client:
         concurrency: int = 4,
         timeout: float | None = None,
         **options: Unpack[UpscaleOptions],
-    ) -> Iterator[BatchItem]:
+    ) -> Generator[BatchItem]:
         """Each picture's result or error, as they come: `index` says which one it is.
 
         At most `concurrency` pictures are held and on their way at a time, and `pictures` is read no further ahead than

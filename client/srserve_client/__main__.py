@@ -1,0 +1,5 @@
+"""`python -m srserve_client` is the command `srserve`."""
+
+from srserve_client.cli import main
+
+main()
