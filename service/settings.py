@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
 ENV_PREFIX = "SR_"
+OF_THE_CLIENT = frozenset({"SR_BASE_URL", "SR_API_KEY"})  # srserve_client reads them; both may run in one environment
 DEFAULT_STORE = Path(__file__).resolve().parent.parent / "store"
 MIB = 2**20
 
@@ -113,7 +114,7 @@ def misspelt(names: Iterable[str], *, known: list[str]) -> list[str]:
     """One sentence for each of `names` that carries the prefix and is not `known`, with the nearest known name."""
     problems = []
     for name in sorted(names):
-        if not name.upper().startswith(ENV_PREFIX) or name.upper() in known:
+        if not name.upper().startswith(ENV_PREFIX) or name.upper() in {*known, *OF_THE_CLIENT}:
             continue
         nearest = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.7)
         hint = f"did you mean {nearest[0]}?" if nearest else "see `python -m service --help`"

@@ -58,6 +58,12 @@ def test_variables_of_others_are_none_of_our_business(monkeypatch: pytest.Monkey
     load_settings([])
 
 
+def test_the_clients_variables_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SR_BASE_URL", "http://127.0.0.1:8000")
+    monkeypatch.setenv("SR_API_KEY", "key")
+    assert load_settings([]).port == 8000
+
+
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SR_PORT", "")
     assert load_settings([]).port == 8000
