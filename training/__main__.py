@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from models.checkpoint import load_checkpoint
 from models.edsr import start_from
+from training.begin import begin_as_bilinear
 from training.loop import Progress as RunProgress
 from training.loop import Trainer
 from training.objectives import Surroundings, prepare
@@ -60,6 +61,8 @@ def _prepare(recipe: Recipe, place: Surroundings) -> Trainer:
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
     network = recipe.config().build()
+    if recipe.begin == "bilinear":
+        begin_as_bilinear(network)
     if recipe.start_from:
         new = start_from(network, load_checkpoint(Path(recipe.start_from)).network)
         log.info("started from %s; new: %s", recipe.start_from, ", ".join(new) or "nothing")

@@ -95,6 +95,10 @@ class Recipe(Table):
     ema_decay: float = Field(ge=0, lt=1, default=0.999)
     seed: int = 0
     start_from: str | None = Field(default=None, description="checkpoint whose fitting tensors are taken over")
+    begin: Literal["random", "bilinear"] = Field(
+        default="random",
+        description="weights before the first step; see training.begin for the families that can be bilinear",
+    )
     validate_every: int = Field(gt=0, default=1000)
     amp: Literal["none", "bf16"] = Field(default="none", description="autocast on CUDA; fp32 on the CPU")
     compile: bool = Field(default=False, description="torch.compile on CUDA")

@@ -76,7 +76,7 @@ def test_a_misspelt_field_is_refused(tmp_path: Path) -> None:
 
 def test_overrides_win_and_none_is_ignored() -> None:
     assert read_recipe(RECIPES_BY_NAME["edsr_x2"], steps=7).steps == 7
-    assert read_recipe(RECIPES_BY_NAME["edsr_x2"], steps=None).steps == read_recipe(RECIPES[0]).steps
+    assert read_recipe(RECIPES_BY_NAME["edsr_x2"], steps=None).steps == 300_000
 
 
 def test_an_unknown_family_is_refused() -> None:
