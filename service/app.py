@@ -15,13 +15,16 @@ from starlette.routing import Match
 
 from service.admission import Admission, Readiness
 from service.codecs import ImageLimits
+from service.cores import Cores
 from service.envelope import Envelope
 from service.errors import MethodNotAllowed
 from service.problems import from_framework, from_validation, shorten
+from service.processors import usable_cores
 from service.registry import Registry
 from service.routes import documentation, health, index, models, upscale
 from service.scheduler import Scheduler
 from service.settings import Settings
+from service.slots import Pipeline, Slots
 from service.threads import CodecThreads
 from service.upscaler import UpscaleLimits, Upscaler
 
@@ -63,10 +66,11 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
     state = app.state
     state.settings = settings
     state.readiness = Readiness()
-    state.registry = Registry.open(settings.store, device=settings.device, threads=settings.threads)
+    threads = settings.threads or usable_cores()
+    state.registry = Registry.open(settings.store, device=settings.device, threads=threads)
     state.admission = Admission(max_requests=settings.max_requests, max_bytes=settings.max_memory_bytes)
     state.threads = CodecThreads(settings.codec_threads)
-    state.scheduler = Scheduler(max_batch_pixels=settings.max_batch_pixels, max_wait_s=settings.max_wait_s)
+    state.scheduler = Scheduler(_slots(state.registry, settings, threads=threads))
     state.upscaler = Upscaler(
         state.registry,
         state.scheduler,
@@ -78,6 +82,12 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
             max_tile=settings.max_tile,
         ),
     )
+
+
+def _slots(registry: Registry, settings: Settings, *, threads: int) -> Slots:
+    if registry.device == "cpu":
+        return Cores(threads, max_batch_pixels=settings.max_batch_pixels)
+    return Pipeline(max_batch_pixels=settings.max_batch_pixels, max_wait_s=settings.max_wait_s)
 
 
 @asynccontextmanager

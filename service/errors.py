@@ -18,6 +18,7 @@ ServiceError                        an answer to the caller, rendered as RFC 945
 |- ClientClosed            499      logged and counted only: nobody is there to read it
 |- InternalError           500
 |  |- InferenceFailed  ModelOutputInvalid
+|     |- OutOfMemory
 |- Unavailable             503      this replica cannot serve
 |  |- NotReady  Draining
 |- DeadlineExceeded        504
@@ -169,6 +170,10 @@ class InternalError(ServiceError):
 
 class InferenceFailed(InternalError):
     code, title, retryable = "inference-failed", "The model could not be run", True
+
+
+class OutOfMemory(InferenceFailed):
+    code, title = "out-of-memory", "The device has too little memory for a tile"
 
 
 class ModelOutputInvalid(InternalError):

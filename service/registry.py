@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from service.errors import FloatUnsupported, StoreError, UnknownModel, UnsupportedScale
 from service.manifest import Manifest
-from service.sessions import DeviceChoice, Session, WeightDigests
+from service.sessions import Device, DeviceChoice, Session, WeightDigests
 
 _GRAPH_NAME = re.compile(r"x(?P<scale>[0-9]+)(?P<twin>\.float32)?\.onnx")
 # A twin computes the same function as its graph, so these must not differ.
@@ -123,6 +123,12 @@ class Registry:
         if not models:
             raise StoreError(f"{store}: has no graph. Cure: export one with `python -m export`.")
         return cls(models)
+
+    @property
+    def device(self) -> Device:
+        """What runs the graphs: "cuda" if it runs one of them, for they share one queue."""
+        devices = {graph.session.device for model in self.models.values() for graph in model.graphs.values()}
+        return "cuda" if "cuda" in devices else "cpu"
 
     def get(self, name: str) -> ServedModel:
         """The model of that name. Raises UnknownModel, which lists the names there are."""

@@ -8,7 +8,9 @@ A degradation goes the other way: `hr` [N,H,W,3] and float32 `noise` -> `lr`, ea
 import contextlib
 import functools
 import hashlib
+import re
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -18,7 +20,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state
 
-from service.errors import InferenceFailed, ModelOutputInvalid, StoreError
+from service.errors import InferenceFailed, ModelOutputInvalid, OutOfMemory, StoreError
 from service.manifest import NOISE_LENGTH, Manifest, read_manifest
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
@@ -28,6 +30,10 @@ Pixels = NDArray[Any]  # uint8 or float32, as the manifest says
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _ELEMENT = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 _WARM_UP_SIZES = ((16, 24), (33, 17))  # two: a size that the export baked in by mistake fits at most one
+
+# Of its arenas ("Failed to allocate memory for requested buffer", "bad allocation"), CUDA, cuDNN and cuBLAS; there is
+# no type or code for it.
+_OUT_OF_MEMORY = re.compile(r"allocate memory|bad.?alloc|out of memory|ALLOC_FAILED|smaller than requested", re.I)
 
 # ONNX Runtime's exceptions have no base of their own; they are the exceptions of this module.
 _RUNTIME_ERRORS: tuple[type[Exception], ...] = tuple(
@@ -56,13 +62,16 @@ class Session:
     one digest stands for the whole network.
     """
 
-    def __init__(self, path: Path, *, manifest: Manifest, runtime: Any) -> None:  # noqa: ANN401 - onnxruntime is untyped
+    def __init__(self, path: Path, *, manifest: Manifest, runtime: Any, threads: int = 0) -> None:  # noqa: ANN401 - onnxruntime is untyped
         self.path = path
         self.manifest = manifest
         self.device: Device = "cuda" if runtime.get_providers()[0] == _CUDA else "cpu"
         self.sha256 = _sha256(path)
-        self._runtime = runtime
         self._dtype = np.dtype(manifest.pixels)
+        self._runtime = runtime
+        self._is_single = threads == 1 or self.device != "cpu"
+        self._single: Any = None
+        self._lock = threading.Lock()
 
     @classmethod
     def open(
@@ -77,13 +86,13 @@ class Session:
         _check_weights(path, manifest, digests or WeightDigests())
         providers = _providers(path, device)
         try:
-            runtime = onnxruntime.InferenceSession(str(path), _options(threads), providers=providers, enable_fallback=0)
+            runtime = _open_runtime(path, threads=threads, providers=providers)
         except _RUNTIME_ERRORS as error:
             raise StoreError(
                 f"{path}: ONNX Runtime cannot open the graph ({_one_line(error)}). Cure: export it again."
             ) from error
         _check_tensors(path, manifest, runtime)
-        session = cls(path, manifest=manifest, runtime=runtime)
+        session = cls(path, manifest=manifest, runtime=runtime, threads=threads)
         if device == "cuda" and session.device != "cuda":
             raise StoreError(
                 f"{path}: device 'cuda' was asked for, but ONNX Runtime fell back to {session.device!r} (the reason "
@@ -92,20 +101,23 @@ class Session:
             )
         return session
 
-    def run(self, pixels: Pixels, noise: NDArray[np.float32] | None = None) -> Pixels:
+    def run(self, pixels: Pixels, noise: NDArray[np.float32] | None = None, *, spread: bool = True) -> Pixels:
         """`pixels` [N,H,W,3] (frame windows: [N,D,H,W,3]) -> [N,sH,sW,3], a new array of the same type.
 
         Of a degradation: [N,H,W,3] with standard normal `noise` ([N,64] or, of a map, [N,H,W,1]) ->
         [N,ceil(H/s),ceil(W/s),3]. `noise` is given where the manifest has some, and only there.
+        `spread` over all of the session's threads, or on the caller's alone, as is better where several run at once.
 
-        Raises InferenceFailed if the graph cannot be run on it, ModelOutputInvalid if what comes out is not a
-        picture of that size in numbers.
+        Raises InferenceFailed if the graph cannot be run on it (OutOfMemory, if for want of memory),
+        ModelOutputInvalid if what comes out is not a picture of that size in numbers.
         """
+        runtime = self._runtime if spread or self._is_single else self._single_runtime
         inputs = {self.manifest.input_name: pixels} | ({} if noise is None else {"noise": noise})
         try:
-            (answer,) = self._runtime.run([self.manifest.output_name], inputs)
+            (answer,) = runtime.run([self.manifest.output_name], inputs)
         except _RUNTIME_ERRORS as error:
-            raise InferenceFailed(f"{self._name} could not be run on a batch of shape {list(pixels.shape)}.") from error
+            kind = OutOfMemory if _OUT_OF_MEMORY.search(str(error)) else InferenceFailed
+            raise kind(f"{self._name} could not be run on a batch of shape {list(pixels.shape)}.") from error
         self._check_answer(pixels, answer)
         return answer  # type: ignore[no-any-return]
 
@@ -127,6 +139,18 @@ class Session:
                     f"{self.path}: its first run failed: {error.detail} ({_one_line(error.__cause__)}) "
                     f"Cure: export the graph again."
                 ) from error
+
+    @property
+    def _single_runtime(self) -> Any:  # noqa: ANN401 - onnxruntime is untyped
+        """The graph once more, without threads of its own; opened when it is first needed.
+
+        Weights are held twice, but a run on several threads waits for the slowest of them, and of two that share one
+        pool each waits for the other (docs/decisions/0060).
+        """
+        with self._lock:
+            if self._single is None:
+                self._single = _open_runtime(self.path, threads=1, providers=[_CPU])
+            return self._single
 
     @property
     def _name(self) -> str:
@@ -187,6 +211,10 @@ def _load_cuda_libraries() -> None:
     """Finds the CUDA and cuDNN libraries that pip installed. What it says of missing ones does not go to stdout."""
     with contextlib.redirect_stdout(sys.stderr):
         onnxruntime.preload_dlls()
+
+
+def _open_runtime(path: Path, *, threads: int, providers: list[Any]) -> Any:  # noqa: ANN401 - onnxruntime is untyped
+    return onnxruntime.InferenceSession(str(path), _options(threads), providers=providers, enable_fallback=0)
 
 
 def _options(threads: int) -> Any:  # noqa: ANN401 - onnxruntime is untyped

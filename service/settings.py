@@ -49,7 +49,9 @@ class Settings(BaseSettings):
     # What it runs
     store: Path = Field(DEFAULT_STORE, description="Folder of the model store")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where there is one")
-    threads: NonNegativeInt = Field(0, description="Threads of one inference on a CPU; 0 takes all cores")
+    threads: NonNegativeInt = Field(
+        0, description="Cores that inference may take on a CPU; 0 takes all that this process may use"
+    )
     codec_threads: NonNegativeInt = Field(0, description="Threads that decode and encode; 0 takes all cores")
     max_tile: Annotated[int, Field(ge=16, le=4096)] = Field(
         512, description="Longest side of a tile as the network sees it, in pixels; a smaller image is one tile"
@@ -58,7 +60,7 @@ class Settings(BaseSettings):
         0, description="LR pixels that share one forward pass; 0: one tile on a CPU, a million pixels on a GPU"
     )
     max_wait_s: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.0, description="Seconds that a tile may wait for others to share its batch; 0 on a CPU"
+        0.0, description="Seconds that a tile may wait for others to share its batch on an idle GPU"
     )
 
     # What it refuses

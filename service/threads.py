@@ -3,20 +3,21 @@
 import asyncio
 import contextvars
 import functools
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
+
+from service.processors import usable_cores
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class CodecThreads:
-    """As many threads as there are cores, or `count`; the codecs release the interpreter's lock while they work."""
+    """`count` threads, or as many as there are cores to use; the codecs release the interpreter's lock."""
 
     def __init__(self, count: int) -> None:
-        self._pool = ThreadPoolExecutor(count or os.cpu_count() or 1, thread_name_prefix="codec")
+        self._pool = ThreadPoolExecutor(count or usable_cores(), thread_name_prefix="codec")
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `function` returns or raises.

@@ -1,21 +1,28 @@
-"""Turns: whose tiles go next, and which of other requests go along with them.
+"""Turns: whose tiles go next, in shares that are fair by pixels; and which of other requests go along with them.
 
-Requests stand in a line. A batch is for the first in line, and takes one tile after the other from every request whose
-tiles have the same shape for the same session; whoever was served goes to the end. So a request of one tile waits for
-at most one batch of each request before it, however many tiles those have.
+Deficit round robin (Shreedhar and Varghese 1995) with a quantum of one pixel, its empty rounds skipped: every request
+of a class earns pixels at one rate and pays for a tile with the tile's pixels, and who can pay first is next. So a
+small request overtakes a large one, equal ones go round, and nobody starves, for whoever waits goes on earning. Between
+the classes it is the same, at rates of 8 : 2 : 1.
+
+What has been paid stands on an account; the clock is what everybody has earned since the beginning. Who comes new has
+paid as much as the clock says: time spent elsewhere earns nothing.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from service.planes import Plane
 from service.sessions import Session
 from service.tiling import Tile
 
 BATCH_SIZES = (16, 8, 4, 2, 1)  # few sizes, so that the shapes a GPU was warmed for recur
+
+QueueClass = Literal["interactive", "frames", "jobs"]
+WEIGHTS: dict[QueueClass, int] = {"interactive": 8, "frames": 2, "jobs": 1}
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,14 @@ class Request:
     """A place in the line: the tiles that still wait, all of one shape."""
 
     shape: TileShape
+    queue_class: QueueClass = "interactive"
     waiting: deque[tuple[Plane, Tile]] = field(default_factory=deque)
+    paid: float = 0.0
+
+    @property
+    def due(self) -> float:
+        """What the clock of its class says when it can pay for its next tile."""
+        return self.paid + self.shape.pixels
 
 
 R = TypeVar("R", bound=Request)
@@ -52,54 +66,106 @@ class Unit(Generic[R]):
     tile: Tile
 
 
+class _Line(Generic[R]):
+    """The requests of one class that have tiles waiting; of equals, who was served longest ago is first."""
+
+    def __init__(self, weight: int) -> None:
+        self.weight = weight
+        self.requests: deque[R] = deque()
+        self.clock = 0.0
+        self.paid = 0.0  # by the class, to the clock of all classes
+
+    def due(self, request: R) -> float:
+        """What the clock of all classes says when this class can pay for the request's next tile."""
+        return self.paid + request.shape.pixels / self.weight
+
+
 class Turns(Generic[R]):
-    """The line of requests that have tiles waiting. Not thread-safe."""
+    """The requests that have tiles waiting, in three lines. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._line: deque[R] = deque()
+        self._lines: dict[QueueClass, _Line[R]] = {name: _Line(weight) for name, weight in WEIGHTS.items()}
+        self._clock = 0.0
 
     def __bool__(self) -> bool:
-        return bool(self._line)
+        return any(line.requests for line in self._lines.values())
 
     def __iter__(self) -> Iterator[R]:
-        return iter(tuple(self._line))
-
-    @property
-    def first(self) -> R:
-        """Whose turn it is. There must be one."""
-        return self._line[0]
+        return iter([request for line in self._lines.values() for request in line.requests])
 
     def join(self, request: R) -> None:
-        """Puts the request at the end of the line."""
-        self._line.append(request)
+        """Takes the request in."""
+        line = self._lines[request.queue_class]
+        if not line.requests:
+            line.paid = max(line.paid, self._clock)
+        request.paid = max(request.paid, line.clock)
+        line.requests.append(request)
 
     def leave(self, request: R) -> None:
-        """Takes the request and its waiting tiles out of the line; nothing happens if it is not in it."""
+        """Takes the request and its waiting tiles out; nothing happens if it is not in line."""
         request.waiting.clear()
         with suppress(ValueError):
-            self._line.remove(request)
+            self._lines[request.queue_class].requests.remove(request)
 
-    def available(self) -> int:
-        """How many tiles could go in the next batch if it were unlimited."""
-        return sum(len(request.waiting) for request in self._company())
+    def first(self, fits: Callable[[TileShape], bool] | None = None) -> R | None:
+        """Whose turn it is, among those whose tiles' shape `fits`; None if there is nobody."""
+        return self._next(request for request in self if fits is None or fits(request.shape))
 
-    def take(self, *, limit: int) -> list[Unit[R]]:
-        """The next batch: at most `limit` tiles, their number one of BATCH_SIZES."""
-        company = deque(self._company())
-        room = max(min(limit, self.available()), 1)
-        units: list[Unit[R]] = []
-        served: dict[R, None] = {}
+    def waiting(self, shape: TileShape | None = None) -> int:
+        """How many tiles wait, all or those of one shape."""
+        return sum(len(request.waiting) for request in self if shape is None or request.shape == shape)
+
+    def take(self, first: R, *, limit: int) -> list[Unit[R]]:
+        """At most `limit` tiles of one shape, beginning with one of `first`; their number is one of BATCH_SIZES.
+
+        Those who go along with another's batch pay as well, though it is not their turn yet.
+        """
+        self._advance(first)
+        company = [request for request in self if request.shape == first.shape]
+        room = max(min(limit, sum(len(request.waiting) for request in company)), 1)
+        units = []
+        following: R | None = first
         for _ in range(next(size for size in BATCH_SIZES if size <= room)):
-            request = company.popleft()
-            units.append(Unit(request, *request.waiting.popleft()))
-            served.pop(request, None)
-            served[request] = None  # in the order of when each was served last
-            if request.waiting:
-                company.append(request)
-        for request in served:
-            self._line.remove(request)
-        self._line.extend(request for request in served if request.waiting)
+            assert following is not None
+            units.append(self._serve(following))
+            company = [request for request in company if request.waiting]
+            following = self._next(company)
         return units
 
-    def _company(self) -> list[R]:
-        return [request for request in self._line if request.shape == self.first.shape]
+    def give_back(self, unit: Unit[R]) -> None:
+        """A tile that was taken and could not be run waits again, before the others of its request, unpaid."""
+        request = unit.request
+        line = self._lines[request.queue_class]
+        if request.waiting:
+            line.requests.remove(request)
+        line.requests.appendleft(request)
+        request.waiting.appendleft((unit.plane, unit.tile))
+        request.paid -= request.shape.pixels
+        line.paid -= request.shape.pixels / line.weight
+
+    def _serve(self, request: R) -> Unit[R]:
+        line = self._lines[request.queue_class]
+        unit = Unit(request, *request.waiting.popleft())
+        request.paid += request.shape.pixels
+        line.paid += request.shape.pixels / line.weight
+        line.requests.remove(request)
+        if request.waiting:
+            line.requests.append(request)
+        return unit
+
+    def _advance(self, served: R) -> None:
+        """Everybody has earned what who is next needs, whether or not it is the one that is `served`."""
+        line = self._lines[served.queue_class]
+        line.clock = max(line.clock, min(request.due for request in line.requests))
+        following = self.first()
+        assert following is not None
+        self._clock = max(self._clock, self._lines[following.queue_class].due(following))
+
+    def _next(self, requests: Iterable[R]) -> R | None:
+        """Of each class who can pay first, and of these the one whose class can."""
+        firsts: dict[QueueClass, R] = {}
+        for request in requests:
+            rival = firsts.get(request.queue_class)
+            if rival is None or request.due < rival.due:
+                firsts[request.queue_class] = request
+        return min(firsts.values(), key=lambda request: self._lines[request.queue_class].due(request), default=None)

@@ -25,10 +25,11 @@ from service.errors import OutputTooLarge, WrongEndpoint, WrongSize
 from service.manifest import Manifest
 from service.planes import Pixels, Plane, plan_for
 from service.registry import Registry, ServedGraph
-from service.scheduler import Scheduler, Work, WorkStats
+from service.scheduler import Scheduler
 from service.sessions import Session
 from service.telemetry import RequestRecord
 from service.threads import CodecThreads
+from service.work import Work, WorkStats
 
 VERSION_LENGTH = 12  # hex digits: enough to tell any two weights apart
 

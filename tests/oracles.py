@@ -6,6 +6,7 @@
   at every seam, and a tile that was padded where the image goes on shows at its border.
 - poison: nearest, but the whole run fails when any pixel of the batch has the marker value.
 - not_a_number: nearest for float32, but NaN wherever a pixel has the marker value.
+- hungry: nearest, but a run on more than so many pixels asks for more memory than any machine has.
 
 Graphs of other kinds than one picture in, a larger one out: tests/oracle_kinds.py.
 
@@ -97,6 +98,29 @@ def not_a_number_graph(scale: int = 2) -> onnx.ModelProto:
     ]
     constants = [constant("marker", FLOAT_MARKER), constant("zero", 0.0), scales(scale)]
     return graph_of(nodes, constants, manifest("nan", scale=scale, pixels="float32"))
+
+
+def hungry_graph(scale: int = 2, *, enough_for: int) -> onnx.ModelProto:
+    """nearest_graph, but a batch of more than `enough_for` LR pixels wants 2**54 bytes for itself."""
+    nodes = [
+        helper.make_node("Size", ["lr"], ["numbers"]),
+        helper.make_node("Greater", ["numbers", "enough"], ["is_much"]),
+        helper.make_node("Cast", ["is_much"], ["much"], to=TensorProto.INT64),
+        helper.make_node("Mul", ["much", "huge"], ["more"]),
+        helper.make_node("Add", ["more", "one"], ["length"]),
+        helper.make_node("ConstantOfShape", ["length"], ["zeros"]),  # float32
+        helper.make_node("ReduceMax", ["zeros"], ["zero"], keepdims=0),
+        helper.make_node("Cast", ["zero"], ["nothing"], to=TensorProto.UINT8),
+        helper.make_node("Add", ["lr", "nothing"], ["small"]),
+        enlarge("small", scale),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array(3 * enough_for, np.int64), "enough"),
+        numpy_helper.from_array(np.array([2**52], np.int64), "huge"),
+        numpy_helper.from_array(np.array([1], np.int64), "one"),
+        scales(scale),
+    ]
+    return graph_of(nodes, constants, manifest("hungry", scale=scale))
 
 
 def manifest(model: str, *, scale: int, pixels: Pixels = "uint8", halo: int = 0, **changes: Any) -> Manifest:  # noqa: ANN401 - any field

@@ -202,6 +202,13 @@ class InferenceFailed(InternalError):
     title = "The model could not be run"
 
 
+class OutOfMemory(InferenceFailed):
+    """The device has too little memory for a tile."""
+
+    status, code, retryable = 500, "out-of-memory", True
+    title = "The device has too little memory for a tile"
+
+
 class ModelOutputInvalid(InternalError):
     """The model gave an invalid result."""
 
@@ -258,6 +265,7 @@ PROBLEMS: dict[str, type[ProblemError]] = {
     "not-acceptable": NotAcceptable,
     "not-found": NotFound,
     "not-ready": NotReady,
+    "out-of-memory": OutOfMemory,
     "output-too-large": OutputTooLarge,
     "overloaded": Overloaded,
     "too-many-parts": TooManyParts,

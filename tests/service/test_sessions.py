@@ -11,7 +11,7 @@ import psutil  # type: ignore[import-untyped]  # its stubs are a package of thei
 import pytest
 from onnx import TensorProto, helper
 
-from service.errors import InferenceFailed, ModelOutputInvalid, StoreError
+from service.errors import InferenceFailed, ModelOutputInvalid, OutOfMemory, StoreError
 from service.sessions import Session, WeightDigests
 from tests import oracles
 
@@ -288,3 +288,25 @@ def test_memory_is_that_of_the_largest_image_and_not_of_all_sizes_together(tmp_p
         session.run(pixels(1, side, side, 3))
     grown = process.memory_info().rss - before
     assert grown < 16 << 20  # the largest needs 4 MB; an arena that grows by what is requested took 40 MB
+
+
+# --- on one thread, or on all
+
+
+def test_on_the_callers_thread_alone_the_answer_is_the_same_and_no_threads_are_started(tmp_path: Path) -> None:
+    path = oracles.save_graph(tmp_path, "blur", 2, oracles.blur_graph(2))
+    session = Session.open(path, device="cpu", threads=3)
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 40, 50, 3), np.uint8)
+    before = psutil.Process().num_threads()
+    alone = session.run(pixels, spread=False)
+    assert psutil.Process().num_threads() == before
+    assert np.array_equal(alone, session.run(pixels))
+    assert np.array_equal(alone[0], oracles.blur(pixels[0], 2))
+
+
+def test_a_run_that_wants_too_much_memory_says_so(tmp_path: Path) -> None:
+    path = oracles.save_graph(tmp_path, "hungry", 2, oracles.hungry_graph(enough_for=64))
+    session = Session.open(path, device="cpu", threads=1)
+    assert session.run(np.zeros((1, 8, 8, 3), np.uint8)).shape == (1, 16, 16, 3)
+    with pytest.raises(OutOfMemory):
+        session.run(np.zeros((1, 8, 9, 3), np.uint8))
