@@ -18,8 +18,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.edsr import Edsr, EdsrConfig
-from models.layers import conv_macs, upsampler_macs
+from models.edsr import Edsr
 
 DERIVED = ("interior.weight", "interior.bias")  # the tensors of a collapsed network that are in no checkpoint
 REACH = 2  # LR pixels beyond its own that an LR pixel's SR block depends on
@@ -84,12 +83,6 @@ class CollapsedEdsr(nn.Module):
 def collapsed(network: nn.Module) -> nn.Module:
     """The network that is traced in place of `network`: an `Edsr` collapsed, any other as it is."""
     return CollapsedEdsr(network).eval() if isinstance(network, Edsr) else network
-
-
-def collapsed_macs(config: EdsrConfig) -> int:
-    """Multiply-adds per LR pixel of a collapsed network away from the border, which costs 4 strips on top."""
-    straight, scale = config.macs_per_lr_pixel(config.scale), config.scale
-    return straight - upsampler_macs(scale, config.features) + conv_macs(config.features, 3 * scale * scale, KERNEL)
 
 
 def _interior(edsr: Edsr, scale: int) -> nn.Conv2d:

@@ -1,7 +1,7 @@
 """The way through an export, written once: checkpoint -> collapse -> trace -> point -> parity -> halo -> store.
 
-    store/<model>/x<scale>.safetensors      the weights, copied as they are
-    store/<model>/x<scale>.onnx             the graph with uint8 pixels
+    store/<model>/x<scale>.safetensors      the weights, copied as they are; of several scales x2x3x4.safetensors
+    store/<model>/x<scale>.onnx             the graph with uint8 pixels, one for each scale
     store/<model>/x<scale>.float32.onnx     its twin with float32 pixels
 
 All of it is made and proved in a staging folder first. A failure leaves the store as it was; a success
@@ -13,22 +13,24 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from torch import nn
 
-from export.collapse import DERIVED, collapsed
-from export.describe import check_model_name, describe, write_manifest
+from export.collapse import collapsed
+from export.count import macs_per_lr_pixel
+from export.describe import Weights, check_model_name, describe, write_manifest
 from export.errors import ExportError
 from export.external import point_into
 from export.halo import measure_halo
 from export.parity import check_parity
-from export.trace import WRAPPED, Pixels, trace, with_pixels
+from export.pixels import WRAPPED, Pixels, with_pixels
+from export.trace import trace
 from models.checkpoint import Checkpoint, load_checkpoint
+from models.config import NetworkConfig
 from service.manifest import Manifest
 from service.sessions import Session
 
@@ -40,12 +42,11 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Exported:
-    """The files that one export has put into the store, and what was measured on them."""
+    """The files that one export has put into the store, and the halo of each scale."""
 
     weights: Path
     graphs: tuple[Path, ...]
-    halo: int
-    halo_exact: int
+    halos: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -64,35 +65,38 @@ class Draft:
 
 
 def export_checkpoint(
-    file: Path, *, model: str, store: Path, halo: int | None = None, report: Report = lambda line: None
+    file: Path,
+    *,
+    model: str,
+    store: Path,
+    halos: Mapping[int, int] | None = None,
+    report: Report = lambda line: None,
 ) -> Exported:
-    """Puts the checkpoint `file` and its two graphs into `store`, or changes nothing.
+    """Puts the checkpoint `file` and two graphs for each of its scales into `store`, or changes nothing.
 
-    `halo` is measured unless given; `report` receives one line per finished step.
+    `halos`, by scale, are measured unless given; `report` receives one line per finished step.
 
     Raises:
-        ExportError: tracing, parity or the halo failed, or the family is of a kind that is not exported yet.
+        ExportError: tracing, parity or the halo failed.
         CheckpointError: `file` is not a checkpoint.
-        StoreError: the session that serves refuses the graph.
+        StoreError: the session that serves refuses a graph.
     """
     check_model_name(model)
     checkpoint = load_checkpoint(file)
-    scale = _only_scale(file, checkpoint)
     with _staging(store / model) as staging:
-        weights = staging / f"x{scale}.safetensors"
-        shutil.copyfile(file, weights)
-        faster = collapsed(checkpoint.network)
-        drafts = [_draft(checkpoint, faster, weights, model=model, pixels=pixels, report=report) for pixels in PIXELS]
-        if halo is None:
-            started = time.monotonic()
-            halo = measure_halo(Session.open(drafts[1].path, device="cpu", threads=THREADS))
-            exact = drafts[0].manifest.halo_exact
-            report(f"{model} x{scale}: halo {halo} of {exact} measured in {_since(started)}")
-        for draft in drafts:
-            draft.save(halo=halo)
-            Session.open(draft.path, device="cpu", threads=THREADS)  # what is published is what was opened
-        published = [path.replace(store / model / path.name) for path in [weights, *(draft.path for draft in drafts)]]
-    return Exported(published[0], tuple(published[1:]), halo, checkpoint.config.halo_exact)
+        copy = staging / weights_name(checkpoint.config)
+        shutil.copyfile(file, copy)
+        found: dict[int, int] = {}
+        paths = [copy]
+        for scale in checkpoint.config.scales:
+            drafts = [_draft(checkpoint, copy, model=model, scale=scale, pixels=each, report=report) for each in PIXELS]
+            found[scale] = halos[scale] if halos else _measured_halo(drafts[1], report)
+            for draft in drafts:
+                draft.save(halo=found[scale])
+                Session.open(draft.path, device="cpu", threads=THREADS)  # what is published is what was opened
+                paths.append(draft.path)
+        weights, *graphs = [path.replace(store / model / path.name) for path in paths]
+    return Exported(weights, tuple(graphs), found)
 
 
 def export_store(store: Path, *, report: Report = lambda line: None) -> list[Exported]:
@@ -105,52 +109,47 @@ def export_store(store: Path, *, report: Report = lambda line: None) -> list[Exp
     if not checkpoints:
         raise ExportError(f"{store}: no <model>/*.safetensors in it, so there is nothing to export")
     for file in checkpoints:
-        scale = _only_scale(file, load_checkpoint(file))
-        if file.name != f"x{scale}.safetensors":
-            raise ExportError(f"{file}: holds x{scale}, so its name must be x{scale}.safetensors; rename it")
+        due = weights_name(load_checkpoint(file).config)
+        if file.name != due:
+            raise ExportError(f"{file}: holds {due.partition('.')[0]}, so its name must be {due}; rename it")
     return [export_checkpoint(file, model=file.parent.name, store=store, report=report) for file in checkpoints]
 
 
-def _only_scale(file: Path, checkpoint: Checkpoint) -> int:
-    config = checkpoint.config
-    if config.input_kind != "rgb" or len(config.scales) != 1:
-        raise ExportError(
-            f"{file}: only RGB networks of one scale can be exported so far, not {config.family} "
-            f"({config.input_kind}, scales {config.scales})"
-        )
-    return config.scales[0]
+def weights_name(config: NetworkConfig) -> str:
+    """What a checkpoint is called in the store: x4.safetensors, or x2x3x4.safetensors where it has several scales."""
+    return "".join(f"x{scale}" for scale in config.scales) + ".safetensors"
 
 
-def _draft(
-    checkpoint: Checkpoint, faster: nn.Module, weights: Path, *, model: str, pixels: Pixels, report: Report
-) -> Draft:
-    """`faster` is traced, and compared with the checkpoint's own network."""
+def _draft(checkpoint: Checkpoint, weights: Path, *, model: str, scale: int, pixels: Pixels, report: Report) -> Draft:
+    """What computes the same faster is traced, and compared with the checkpoint's own network."""
     started = time.monotonic()
-    scale, value_range = checkpoint.config.scales[0], checkpoint.config.value_range
-    manifest = describe(
-        checkpoint,
-        model=model,
-        scale=scale,
-        pixels=pixels,
-        weights=weights.name,
-        weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
-    )
-    original, module = (
-        with_pixels(network, value_range=value_range, pixels=pixels) for network in (checkpoint.network, faster)
-    )
-    proto = trace(module, pixels=pixels, scale=scale, name=f"{model}-x{scale}-{pixels}")
-    external = point_into(proto, weights, prefix=WRAPPED, derived=DERIVED)
-    suffix = ".onnx" if pixels == "uint8" else ".float32.onnx"
-    draft = Draft(proto, manifest, weights.with_name(f"x{scale}{suffix}"))
+    config = checkpoint.config
+    network = config.at_scale(checkpoint.network, scale)
+    faster = collapsed(network)
+    original, traced = (with_pixels(one, config=config, scale=scale, pixels=pixels) for one in (network, faster))
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    facts = describe(checkpoint, model=model, scale=scale, pixels=pixels, weights=Weights(weights.name, digest))
+    facts = facts.model_copy(update={"macs_per_lr_pixel": macs_per_lr_pixel(traced, facts)})
+    proto = trace(traced, facts)
+    derived = faster.state_dict().keys() - network.state_dict().keys()
+    external = point_into(proto, weights, prefix=WRAPPED, derived=derived)
+    draft = Draft(proto, facts, weights.with_name(f"x{scale}.onnx" if pixels == "uint8" else f"x{scale}.float32.onnx"))
     draft.save()
     onnx.checker.check_model(draft.path, full_check=True)
-    parity = check_parity(Session.open(draft.path, device="cpu", threads=THREADS), original, pixels=pixels)
+    parity = check_parity(Session.open(draft.path, device="cpu", threads=THREADS), original)
     report(
         f"{model} x{scale} {pixels}: {external} tensors in {weights.name}, graph of {draft.path.stat().st_size} bytes; "
         f"at most {parity.difference:.2g} grey levels from PyTorch, {parity.differing:.3%} of pixels a level off; "
         f"{_since(started)}"
     )
     return draft
+
+
+def _measured_halo(draft: Draft, report: Report) -> int:
+    started = time.monotonic()
+    halo, facts = measure_halo(Session.open(draft.path, device="cpu", threads=THREADS)), draft.manifest
+    report(f"{facts.model} x{facts.scale}: halo {halo} of {facts.halo_exact} measured in {_since(started)}")
+    return halo
 
 
 @contextmanager

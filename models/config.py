@@ -58,9 +58,14 @@ class NetworkConfig:
         return 3 if self.input_kind == "rgb" else 1
 
     @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """(height, width) in LR pixels of the only images that it is for; None: any."""
+        return None
+
+    @property
     def tileable(self) -> bool:
         """Whether a part of an image, with `halo_exact` of context, gives the pixels that the whole image gives."""
-        return True
+        return self.fixed_size is None
 
     @property
     def halo_exact(self) -> int:

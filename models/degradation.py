@@ -54,12 +54,12 @@ class H2lConfig(NetworkConfig):
         return (SCALE,)
 
     @property
-    def tileable(self) -> bool:
-        return self.noise == "map"
+    def fixed_size(self) -> tuple[int, int] | None:
+        return (FACE // SCALE, FACE // SCALE) if self.noise == "vector" else None
 
     @property
     def size_multiple(self) -> int:
-        return (1 << HALVINGS) // SCALE if self.tileable else FACE // SCALE
+        return (1 << HALVINGS) // SCALE if self.tileable else 1
 
     @property
     def halo_exact(self) -> int:
@@ -188,8 +188,9 @@ class L2hConfig(NetworkConfig):
         return (SCALE,)
 
     @property
-    def tileable(self) -> bool:
-        return self.upsampling == "equivariant"
+    def fixed_size(self) -> tuple[int, int] | None:
+        """Of the released network, the size that it was trained for and learned its pixel spacing at."""
+        return (FACE // SCALE, FACE // SCALE) if self.upsampling == "released" else None
 
     @property
     def halo_exact(self) -> int:

@@ -13,16 +13,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from export.collapse import BORDER, DERIVED, PROBES, STRIP, CollapsedEdsr, collapsed, collapsed_macs
+from export.collapse import BORDER, DERIVED, PROBES, STRIP, CollapsedEdsr, collapsed
 from export.external import stored_tensors
 from export.importers import import_edsr, read_state_file
 from export.photographs import centre_crop, photographs
+from export.pixels import with_pixels
 from export.store import Exported
-from export.trace import trace, with_pixels
+from export.trace import trace
 from models import EdsrConfig, EspcnConfig
 from models.checkpoint import load_checkpoint
 from models.edsr import Edsr
 from service.sessions import Session
+from tests import oracles
 from tests.data_folder import require
 from tests.export.examples import small_config, small_edsr
 
@@ -130,8 +132,8 @@ def check_trained(network: Edsr) -> None:
 
 def test_a_graph_of_three_upsampling_steps_is_the_original_at_sizes_smaller_than_its_strips() -> None:
     network = border_heavy(8, blocks=0)
-    pixels = with_pixels(collapsed(network), value_range=255.0, pixels="float32")
-    proto = trace(pixels, pixels="float32", scale=8, name="test")
+    pixels = with_pixels(collapsed(network), config=small_config(8), scale=8, pixels="float32")
+    proto = trace(pixels, oracles.manifest("test", scale=8, pixels="float32"))
     session = onnxruntime.InferenceSession(proto.SerializeToString())
     check_graph(lambda lr: session.run(["sr"], {"lr": lr})[0], network)
 
@@ -142,7 +144,7 @@ def test_the_exported_graph_is_the_original_at_sizes_smaller_than_its_strips(exp
 
 
 def check_graph(run: Callable[[Any], Any], network: nn.Module) -> None:
-    original = with_pixels(network, value_range=255.0, pixels="float32")
+    original = with_pixels(network, config=small_config(), scale=0, pixels="float32")
     for height, width in [*SMALLEST, (40, 33)]:
         lr = np.random.default_rng(height).random((2, height, width, 3), dtype=np.float32)
         sr = torch.from_numpy(run(lr)).permute(0, 3, 1, 2) * 255
@@ -169,12 +171,6 @@ def test_collapsing_leaves_the_original_as_it_was() -> None:
 def test_other_families_are_traced_as_they_are() -> None:
     network: nn.Module = EspcnConfig(2).build()
     assert collapsed(network) is network
-
-
-def test_the_multiply_adds_stated_are_those_of_the_convolutions() -> None:
-    config = EdsrConfig(4)
-    assert config.macs_per_lr_pixel(4) == 1_983_168
-    assert collapsed_macs(config) == 1_983_168 - 764_928 + 5 * 5 * 64 * 48
 
 
 def test_an_exported_graph_holds_the_derived_tensors_and_points_to_all_others(exported: Exported) -> None:

@@ -11,7 +11,7 @@ from export.collapse import DERIVED
 from export.describe import tool_versions, write_manifest
 from export.halo import measure_halo
 from export.store import export_checkpoint
-from service.manifest import Manifest, parse_manifest, read_manifest
+from service.manifest import parse_manifest, read_manifest
 from service.sessions import Session
 
 STORE = Path(__file__).resolve().parents[2] / "store"
@@ -38,13 +38,20 @@ def but_for_derived_tensors(graph: Path) -> bytes:
     return content
 
 
-def manifest_beside(checkpoint: Path) -> Manifest:
-    return read_manifest(checkpoint.with_suffix(".onnx"))
+def graphs_of(checkpoint: Path) -> dict[int, Path]:
+    """By scale, the graphs for 8-bit pixels; x2x3x4.safetensors has three."""
+    scales = [int(scale) for scale in checkpoint.stem.split("x")[1:]]
+    return {scale: checkpoint.with_name(f"x{scale}.onnx") for scale in scales}
 
 
 def test_every_graph_of_the_store_has_its_checkpoint_beside_it() -> None:
     graphs = {path for path in STORE.glob("*/*.onnx") if read_manifest(path).weights is not None}
-    made = {path.with_suffix(suffix) for path in CHECKPOINTS for suffix in (".onnx", ".float32.onnx")}
+    made = {
+        graph.with_suffix(suffix)
+        for path in CHECKPOINTS
+        for graph in graphs_of(path).values()
+        for suffix in (".onnx", ".float32.onnx")
+    }
     assert graphs == made
 
 
@@ -56,8 +63,8 @@ def test_edsr_is_in_the_store() -> None:
 
 @pytest.mark.parametrize("checkpoint", CHECKPOINTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_committed_graph_is_what_export_makes_of_its_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
-    halo = manifest_beside(checkpoint).halo
-    made = export_checkpoint(checkpoint, model=checkpoint.parent.name, store=tmp_path, halo=halo)
+    halos = {scale: read_manifest(graph).halo for scale, graph in graphs_of(checkpoint).items()}
+    made = export_checkpoint(checkpoint, model=checkpoint.parent.name, store=tmp_path, halos=halos)
     assert made.weights.read_bytes() == checkpoint.read_bytes()
     for graph in made.graphs:
         committed = checkpoint.with_name(graph.name)
@@ -69,5 +76,6 @@ def test_a_committed_graph_is_what_export_makes_of_its_checkpoint(checkpoint: Pa
 
 @pytest.mark.parametrize("checkpoint", CHECKPOINTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_committed_halo_is_what_export_measures(checkpoint: Path) -> None:
-    session = Session.open(checkpoint.with_suffix(".float32.onnx"), device="cpu", threads=0)
-    assert measure_halo(session) == manifest_beside(checkpoint).halo
+    for graph in graphs_of(checkpoint).values():
+        session = Session.open(graph.with_suffix(".float32.onnx"), device="cpu", threads=0)
+        assert measure_halo(session) == read_manifest(graph).halo

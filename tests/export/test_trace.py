@@ -12,7 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from export.errors import TraceFailed
-from export.trace import OPSET, Pixels, check_contract, trace, with_pixels
+from export.pixels import Pixels, with_pixels
+from export.trace import OPSET, check_contract, trace
+from models.config import NetworkConfig
+from service.manifest import Manifest
+from tests import oracles
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -29,8 +33,24 @@ class Enlarged(nn.Module):
         return nn.functional.pixel_shuffle(values.repeat_interleave(self.scale**2, dim=1), self.scale)
 
 
-def traced(network: nn.Module, pixels: Pixels, *, value_range: float = 255.0, scale: int = 2) -> onnx.ModelProto:
-    return trace(with_pixels(network, value_range=value_range, pixels=pixels), pixels=pixels, scale=scale, name="test")
+class InBytes(NetworkConfig):
+    """Of networks of RGB in [0, 255]."""
+
+
+class InUnits(NetworkConfig):
+    """Of networks of RGB in [0, 1]."""
+
+    value_range = 1.0
+
+
+def facts(pixels: Pixels, scale: int = 2) -> Manifest:
+    return oracles.manifest("test", scale=scale, pixels=pixels)
+
+
+def traced(
+    network: nn.Module, pixels: Pixels, *, config: type[NetworkConfig] = InBytes, scale: int = 2
+) -> onnx.ModelProto:
+    return trace(with_pixels(network, config=config(), scale=scale, pixels=pixels), facts(pixels, scale))
 
 
 def run(proto: onnx.ModelProto, lr: Any) -> Any:  # noqa: ANN401 - arrays of any pixel type
@@ -54,7 +74,7 @@ def test_bytes_are_rounded_half_to_even_and_clamped_each_colour_by_itself() -> N
 @pytest.fixture(scope="module")
 def identity_graph() -> onnx.ModelProto:
     """x3, of a network that works in [0, 1]."""
-    return traced(Enlarged(lambda values: values, 3), "uint8", value_range=1.0, scale=3)
+    return traced(Enlarged(lambda values: values, 3), "uint8", config=InUnits, scale=3)
 
 
 def test_every_grey_level_survives_an_identity_that_works_in_0_to_1(identity_graph: onnx.ModelProto) -> None:
@@ -83,7 +103,7 @@ class Baked(nn.Module):
 
 
 def test_a_network_that_fixes_its_size_while_traced_is_refused() -> None:
-    with pytest.raises(TraceFailed, match="test: "):
+    with pytest.raises(TraceFailed, match="test-x2-uint8: "):
         traced(Baked(), "uint8")
 
 
@@ -92,16 +112,16 @@ def test_a_network_that_cannot_be_traced_is_refused() -> None:
         def forward(self, lr: Tensor) -> Tensor:
             return lr if lr.sum() > 0 else -lr
 
-    with pytest.raises(TraceFailed, match="test: "):
+    with pytest.raises(TraceFailed, match="test-x2-uint8: "):
         traced(Looking(), "uint8")
 
 
 def test_a_graph_of_another_scale_or_type_is_refused(identity_graph: onnx.ModelProto) -> None:
-    check_contract(identity_graph, pixels="uint8", scale=3)
+    check_contract(identity_graph, facts("uint8", 3))
     with pytest.raises(TraceFailed, match=r"4\*H"):
-        check_contract(identity_graph, pixels="uint8", scale=4)
+        check_contract(identity_graph, facts("uint8", 4))
     with pytest.raises(TraceFailed):
-        check_contract(identity_graph, pixels="float32", scale=3)
+        check_contract(identity_graph, facts("float32", 3))
 
 
 def test_a_pixel_shuffle_in_the_order_that_scrambles_colours_is_refused(identity_graph: onnx.ModelProto) -> None:
@@ -111,7 +131,7 @@ def test_a_pixel_shuffle_in_the_order_that_scrambles_colours_is_refused(identity
     assert mode.s == b"CRD"
     mode.s = b"DCR"
     with pytest.raises(TraceFailed, match="DCR"):
-        check_contract(proto, pixels="uint8", scale=3)
+        check_contract(proto, facts("uint8", 3))
 
 
 def test_the_graph_says_nothing_about_the_machine_it_was_traced_on(identity_graph: onnx.ModelProto) -> None:
