@@ -31,9 +31,11 @@ WORKDIR /opt/srserve
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    SR_HOST=0.0.0.0
+    SR_HOST=0.0.0.0 \
+    SR_METRICS_HOST=0.0.0.0 \
+    SR_METRICS_PORT=9090
 USER 10001:10001
-EXPOSE 8000
+EXPOSE 8000 9090
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --retries=3 --start-period=120s --start-interval=1s \
     CMD ["python", "-I", "/opt/srserve/healthcheck.py"]

@@ -51,7 +51,7 @@ stack: .venv/dev  ## build the images, start the compose stack and test it; says
 
 lock: .venv/bin/python  ## pin and hash what the images install; UPGRADE=--upgrade takes the newest versions
 	$(PIP) uv
-	for ort in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --quiet --extra $$ort --universal --python-version 3.11 \
+	for ort in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --quiet --extra $$ort --extra tracing --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --custom-compile-command 'make lock' $(UPGRADE) -o deploy/locks/$$ort.txt; done
 
 clean:  ## remove the environment and caches

@@ -110,10 +110,14 @@ class Admission:
         if total > self._max_bytes:
             raise self._overloaded("bytes needed at once", limit=self._max_bytes, actual=total)
 
+    def predicted_s(self, macs: int) -> float:
+        """Seconds that `macs` multiply-accumulates should take, by the speed measured so far."""
+        return macs / self._macs_per_s
+
     def drain_s(self) -> float:
         """Seconds until the work in flight should be done, by the speed measured so far."""
         macs = sum(permit.macs for permit in self._permits)
-        return min(macs / self._macs_per_s, LONGEST_RETRY_S)
+        return min(self.predicted_s(macs), LONGEST_RETRY_S)
 
     def learn(self, *, macs: int, seconds: float) -> None:
         """`macs` multiply-accumulates took `seconds` on the device: correct the speed."""

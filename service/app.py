@@ -1,6 +1,7 @@
 """App: puts the parts together. `create_app(settings)` is the whole service as one ASGI application."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib import metadata
@@ -18,6 +19,7 @@ from service.codecs import ImageLimits
 from service.cores import Cores
 from service.envelope import Envelope
 from service.errors import MethodNotAllowed
+from service.metrics import Metrics
 from service.problems import from_framework, from_validation, shorten
 from service.processors import usable_cores
 from service.registry import Registry
@@ -26,7 +28,9 @@ from service.scheduler import Scheduler
 from service.settings import Settings
 from service.slots import Pipeline, Slots
 from service.threads import CodecThreads
+from service.tracing import tracing_config
 from service.upscaler import UpscaleLimits, Upscaler
+from service.watching import counted_by, watch
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -38,20 +42,23 @@ def create_app(settings: Settings) -> FastAPI:
 
     Threads and queues begin with the ASGI lifespan and end with it.
     """
+    version = _version()
     app = FastAPI(
         title="srserve",
-        version=_version(),
+        version=version,
         description="Super-resolution as a service: a picture goes in and comes out larger.",
         lifespan=_lifespan,
+        telemetry=tracing_config(enabled=settings.tracing),
         responses=documentation.any_problem(),
         redirect_slashes=False,  # /upscale/ is a mistake to be told of, not to be redirected with its body
         exception_handlers={405: _wrong_method, HTTPException: _refuse, RequestValidationError: _refuse},
     )
     _assemble(app, settings)
+    watch(app.state, version=version)
     for router in (index, upscale, models, health, documentation):
         app.include_router(router.router)
     app.openapi = lambda: documentation.openapi_document(app)  # type: ignore[method-assign]  # FastAPI's own way
-    app.add_middleware(Envelope, is_draining=lambda: app.state.readiness.draining)
+    app.add_middleware(Envelope, is_draining=lambda: app.state.readiness.draining, metrics=app.state.metrics)
     return app
 
 
@@ -66,11 +73,12 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
     state = app.state
     state.settings = settings
     state.readiness = Readiness()
+    state.metrics = Metrics()
     threads = settings.threads or usable_cores()
     state.registry = Registry.open(settings.store, device=settings.device, threads=threads)
     state.admission = Admission(max_requests=settings.max_requests, max_bytes=settings.max_memory_bytes)
     state.threads = CodecThreads(settings.codec_threads)
-    state.scheduler = Scheduler(_slots(state.registry, settings, threads=threads))
+    state.scheduler = Scheduler(_slots(state.registry, settings, threads=threads), observer=counted_by(state.metrics))
     state.upscaler = Upscaler(
         state.registry,
         state.scheduler,
@@ -95,7 +103,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     state.scheduler.start()
     # Warmed while it listens: /livez answers, /readyz says not-ready, and who cannot wait is served slowly.
-    warming = asyncio.create_task(_warm_up(state.registry, state.readiness))
+    warming = asyncio.create_task(_warm_up(state.registry, state.readiness, state.metrics))
     try:
         yield
     finally:
@@ -106,7 +114,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.threads.close()
 
 
-async def _warm_up(registry: Registry, readiness: Readiness) -> None:
+async def _warm_up(registry: Registry, readiness: Readiness, metrics: Metrics) -> None:
+    started = time.perf_counter()
     try:
         await asyncio.to_thread(registry.warm_up)
     except Exception as error:  # whatever it is, it is said at /readyz and in the log
@@ -114,6 +123,7 @@ async def _warm_up(registry: Registry, readiness: Readiness) -> None:
         readiness.failed(f"A model could not be warmed up: {error}")
     else:
         log.info("ready", models=sorted(registry.models))
+        metrics.warmed_up(time.perf_counter() - started)
         readiness.ready()
 
 

@@ -1,4 +1,5 @@
-"""The envelope of every request: an id, one rendered error, headers that all answers carry, one line in the log.
+"""The envelope of every request: an id, one rendered error, headers that all answers carry, one line in the log, and
+what is counted of it.
 
 A pure ASGI middleware, for Starlette's BaseHTTPMiddleware hides from a handler that its client has gone.
 """
@@ -16,8 +17,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ClientClosed, Draining, InternalError, ServiceError, Unavailable
+from service.metrics import Metrics
 from service.problems import problem_response, shorten
-from service.telemetry import RequestRecord
+from service.telemetry import RequestOutcome, RequestRecord
+from service.tracing import describe_span, trace_id_of
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 QUIET_PATHS = frozenset({"/livez", "/readyz"})  # asked every few seconds; logged at debug unless they fail
@@ -28,9 +31,10 @@ log = structlog.get_logger("service")
 class Envelope:
     """Wraps the application; `scope["state"]["record"]` is the request's RequestRecord to all inside."""
 
-    def __init__(self, app: ASGIApp, *, is_draining: Callable[[], bool]) -> None:
+    def __init__(self, app: ASGIApp, *, is_draining: Callable[[], bool], metrics: Metrics) -> None:
         self._app = app
         self._is_draining = is_draining
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -38,33 +42,40 @@ class Envelope:
             return
         record = RequestRecord(request_id_of(scope))
         scope.setdefault("state", {})["record"] = record
-        with structlog.contextvars.bound_contextvars(request_id=record.request_id):
-            await _Exchange(self._app, scope, record, self._is_draining).run(receive, send)
+        bound = {"request_id": record.request_id, "trace_id": trace_id_of(scope)}
+        with structlog.contextvars.bound_contextvars(**{name: value for name, value in bound.items() if value}):
+            await _Exchange(self._app, scope, record, self._is_draining, self._metrics).run(receive, send)
 
 
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, app: ASGIApp, scope: Scope, record: RequestRecord, is_draining: Callable[[], bool]) -> None:
+    def __init__(
+        self, app: ASGIApp, scope: Scope, record: RequestRecord, is_draining: Callable[[], bool], metrics: Metrics
+    ) -> None:
         self._app = app
         self._scope = scope
+        self._inner = dict(scope)  # the router writes down in it which route it took
+        self._started = time.perf_counter()
         self._record = record
         self._is_draining = is_draining
+        self._metrics = metrics
         self._status: int | None = None
         self._error: Exception | None = None
 
     async def run(self, receive: Receive, send: Send) -> None:
-        """Answer, whatever happens inside, and log it. An error after an answer's first byte goes on up."""
-        started = time.perf_counter()
+        """Answer, whatever happens inside, log it and count it. An error after an answer's first byte goes on up."""
+        self._metrics.request_began()
 
         async def sending(message: Message) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                describe_span(self._record)  # FastAPI ends the span with the last byte
             await send(self._dress(message))
 
-        inner = dict(self._scope)
-        if inner["method"] == "HEAD":
-            inner["method"] = "GET"  # a HEAD is answered as its GET, without the body
+        if self._inner["method"] == "HEAD":
+            self._inner["method"] = "GET"  # a HEAD is answered as its GET, without the body
         try:
-            await self._app(inner, receive, sending)
+            await self._app(self._inner, receive, sending)
         except ClientClosed as error:  # nobody is there to read an answer
             self._error = error
         except asyncio.CancelledError:  # the server stops and waits no longer; nothing comes after this task
@@ -78,7 +89,19 @@ class _Exchange:
                 raise  # too late for a problem: the server cuts the connection, so that the client notices
             await self._refusal(error)(self._scope, receive, sending)
         finally:
-            self._log(time.perf_counter() - started)
+            outcome = self._outcome()
+            self._metrics.request_ended(self._record, outcome)
+            self._log(outcome)
+            describe_span(self._record)
+
+    def _outcome(self) -> RequestOutcome:
+        error = self._error
+        return RequestOutcome(
+            endpoint=getattr(self._inner.get("route"), "path", None),
+            status=error.status if isinstance(error, ServiceError) else 500 if error else self._status,
+            code=error.code if isinstance(error, ServiceError) else "internal-error" if error else None,
+            seconds=time.perf_counter() - self._started,
+        )
 
     def _refusal(self, error: Exception) -> Response:
         if not isinstance(error, ServiceError):
@@ -101,10 +124,9 @@ class _Exchange:
             return {**message, "body": b""}
         return message
 
-    def _log(self, seconds: float) -> None:
+    def _log(self, outcome: RequestOutcome) -> None:
         error = self._error
-        status = error.status if isinstance(error, ServiceError) else 500 if error else self._status
-        failed = status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        failed = outcome.status is None or outcome.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         quiet = self._scope["path"] in QUIET_PATHS and not failed
         expected = isinstance(error, Unavailable)
         write = log.warning if expected else log.error if failed else log.debug if quiet else log.info
@@ -112,10 +134,10 @@ class _Exchange:
             "request",
             method=self._scope["method"],
             path=shorten(self._scope["path"]),
-            status=status,
-            code=error.code if isinstance(error, ServiceError) else "internal-error" if error else None,
+            status=outcome.status,
+            code=outcome.code,
             detail=str(error) if isinstance(error, ServiceError) else None,
-            seconds=round(seconds, 6),
+            seconds=round(outcome.seconds, 6),
             stages={name: round(value, 6) for name, value in self._record.times.seconds.items()},
             **self._record.facts,
             **({"exc_info": error} if failed and not expected else {}),

@@ -13,6 +13,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.errors import BadRequest
+from service.metrics import Metrics
 from service.problems import problem_response
 
 OFFER = re.compile(rb"^upgrade(?=[ \t]*:)", re.IGNORECASE | re.MULTILINE)
@@ -21,8 +22,9 @@ OFFER = re.compile(rb"^upgrade(?=[ \t]*:)", re.IGNORECASE | re.MULTILINE)
 class LimitedProtocol(HttpToolsProtocol):
     """One connection. A request's head has `max_head_bytes` and `head_timeout_s`; so has a refused body's rest."""
 
-    def __init__(self, *args: Any, max_head_bytes: int, head_timeout_s: float, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own arguments
+    def __init__(self, *args: Any, max_head_bytes: int, head_timeout_s: float, metrics: Metrics, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own arguments
         super().__init__(*args, **kwargs)
+        self._metrics = metrics
         self._max_head_bytes = max_head_bytes
         self._head_timeout_s = head_timeout_s
         self._head_bytes = 0
@@ -79,7 +81,9 @@ class LimitedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer `msg` as a problem and close."""
         request_id = uuid.uuid4().hex
-        answer = problem_response(BadRequest(msg), request_id=request_id)
+        error = BadRequest(msg)
+        answer = problem_response(error, request_id=request_id)
+        self._metrics.refused_by_protocol(error.status, error.code)
         answer.headers["X-Request-ID"] = request_id
         answer.headers["X-Content-Type-Options"] = "nosniff"
         answer.headers["Connection"] = "close"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from service.batches import Batch
 from service.errors import Draining, NotReady, OutOfMemory, ServiceError
 from service.slots import Slots
-from service.turns import TileShape, Turns, Unit
+from service.turns import WEIGHTS, QueueClass, TileShape, Turns, Unit
 from service.work import Job, Work, WorkStats
 
 
@@ -41,6 +41,16 @@ class Tally:
     pixels: int = 0
     splits: int = 0
     out_of_memory: int = 0
+    busy_s: float = 0.0  # of all workers together
+
+
+@dataclass(frozen=True)
+class Queued:
+    """What waits in one class: tiles, their pixels, and the seconds since the oldest request came."""
+
+    tiles: int
+    pixels: int
+    oldest_s: float
 
 
 class Scheduler:
@@ -92,6 +102,19 @@ class Scheduler:
             self._abandon()
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
+
+    def queued(self) -> dict[QueueClass, Queued]:
+        """What waits for the device now, by class."""
+        with self._changed:
+            now = time.perf_counter()
+            found: dict[QueueClass, Queued] = {}
+            for name in WEIGHTS:
+                jobs = [job for job in self._turns if job.queue_class == name]
+                tiles = [len(job.waiting) for job in jobs]
+                pixels = sum(count * job.shape.pixels for count, job in zip(tiles, jobs, strict=True))
+                oldest_s = max((now - job.submitted_at for job in jobs), default=0.0)
+                found[name] = Queued(sum(tiles), pixels, oldest_s)
+            return found
 
     # --- the queue, under the lock
 
@@ -228,9 +251,11 @@ class Scheduler:
         if self._observer is not None:
             names = tuple(unit.request.request_id for unit in part.units)
             self._observer(BatchRecord(part.shape, names, part.spread, part.express))
+        started = time.perf_counter()
         error = part.run()
-        if error is None:
-            with self._changed:
+        with self._changed:
+            self.tally.busy_s += time.perf_counter() - started
+            if error is None:
                 self.tally.batches += 1
                 self.tally.tiles += len(part.units)
                 self.tally.pixels += part.pixels

@@ -13,20 +13,24 @@ import signal
 import socket
 import sys
 import time
+from contextlib import ExitStack, nullcontext
 from types import FrameType
 from typing import TextIO
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from service.admission import Readiness
 from service.app import create_app
 from service.errors import StoreError
+from service.exposition import exposed
 from service.protocol import LimitedProtocol
 from service.settings import Settings, explain, load_settings
 from service.telemetry import configure_logging
+from service.tracing import TracingUnavailableError
 
 BACKLOG = 2048  # connections that the kernel may hold for us
 CUT_GRACE_S = 1.0  # for the last answers to leave
@@ -41,24 +45,27 @@ def main(arguments: list[str]) -> int:
     except ValidationError as error:
         return _refuse_to_start(explain(error))
     configure_logging(level=settings.log_level, style=settings.log_format)
-    try:
-        listener = listen(settings)
-    except OSError as error:
-        return _refuse_to_start(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}")
-    with listener:
+    with ExitStack() as listeners:
+        try:
+            listener = listeners.enter_context(listen(settings))
+            metrics_listener = _listen_for_metrics(settings)
+        except CannotListenError as error:
+            return _refuse_to_start(str(error))
+        if metrics_listener is not None:
+            listeners.enter_context(metrics_listener)
         try:
             app = create_app(settings)
-        except StoreError as error:
+        except (StoreError, TracingUnavailableError) as error:
             return _refuse_to_start(str(error))
-        host, port = listener.getsockname()[:2]
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         log.info(
             "listening",
-            url=f"http://{address}",
+            url=_url(listener),
+            metrics=f"{_url(metrics_listener)}/metrics" if metrics_listener else None,
             pid=os.getpid(),
             store=str(settings.store),
         )
         server = DrainingServer(server_config(app, settings), app.state.readiness, settings)
+        server.expose(app.state.metrics.registry, metrics_listener)
         server.run(sockets=[listener])
     log.info("stopped", cut_requests=server.cut_requests)
     return 1 if server.cut_requests else 0
@@ -74,7 +81,17 @@ class DrainingServer(uvicorn.Server):
         self._drain_timeout_s = settings.drain_timeout_s
         self._stop_at: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._metrics: tuple[CollectorRegistry, socket.socket] | None = None
         self.cut_requests = 0
+
+    def expose(self, registry: CollectorRegistry, listener: socket.socket | None) -> None:
+        """Serve `registry` on `listener`, if there is one, from the start until the last request has ended."""
+        self._metrics = (registry, listener) if listener else None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop."""
+        async with exposed(*self._metrics) if self._metrics else nullcontext():
+            await super().serve(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The next step of the way out; see the top of this file."""
@@ -117,7 +134,10 @@ class DrainingServer(uvicorn.Server):
 def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How uvicorn runs `app`: one process, our protocol, our logging."""
     protocol = functools.partial(
-        LimitedProtocol, max_head_bytes=settings.max_head_bytes, head_timeout_s=settings.head_timeout_s
+        LimitedProtocol,
+        max_head_bytes=settings.max_head_bytes,
+        head_timeout_s=settings.head_timeout_s,
+        metrics=app.state.metrics,
     )
     return uvicorn.Config(
         app,
@@ -133,23 +153,44 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     )
 
 
+class CannotListenError(Exception):
+    """The address is taken, or is none of this machine."""
+
+
 def listen(settings: Settings) -> socket.socket:
-    """A listening socket. Raises OSError when the address is taken or is none of this machine."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """The listening socket. Raises CannotListenError."""
+    listener = _bound(settings.host, settings.port)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         # Inherited by accepted sockets: the kernel drops a client that takes nothing of its answer for so long.
         # Such a client would hold its place among `max_requests` for ever.
         timeout_ms = int(settings.send_timeout_s * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
-    try:
-        listener.bind((settings.host, settings.port))
-        listener.listen(BACKLOG)
-    except OSError:
-        listener.close()
-        raise
+    listener.listen(BACKLOG)
     return listener
+
+
+def _listen_for_metrics(settings: Settings) -> socket.socket | None:
+    if settings.metrics_port is None:
+        return None
+    listener = _bound(settings.metrics_host, settings.metrics_port)
+    listener.listen()
+    return listener
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CannotListenError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _refuse_to_start(reason: str, *, stream: TextIO | None = None) -> int:

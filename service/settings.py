@@ -85,7 +85,12 @@ class Settings(BaseSettings):
     )
     drain_timeout_s: PositiveInt = Field(45, description="Seconds that accepted requests get to finish after that")
 
-    # What it says
+    # What it tells its operators
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        None, description="TCP port of Prometheus metrics; 0 takes a free one; none unless given"
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address of that port; not one that clients can reach")
+    tracing: bool = Field(False, description="Send OpenTelemetry spans to where OTEL_EXPORTER_OTLP_ENDPOINT says")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
     log_format: Literal["json", "console"] = Field("json", description="One JSON object a line, or for people")
 

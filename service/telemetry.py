@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal, TextIO
 
 import structlog
+from opentelemetry import trace
 
+tracer = trace.get_tracer("srserve")  # does nothing unless tracing is switched on
 STAGES = ("read", "decode", "queue", "infer", "encode")
 
 
@@ -24,7 +26,8 @@ class StageTimes:
         """Count the time of the block to stage `name`, whether it succeeds or not."""
         started = time.perf_counter()
         try:
-            yield
+            with tracer.start_as_current_span(name):
+                yield
         finally:
             self.add(name, time.perf_counter() - started)
 
@@ -46,6 +49,16 @@ class RequestRecord:
     request_id: str
     times: StageTimes = field(default_factory=StageTimes)
     facts: dict[str, object] = field(default_factory=dict)  # model, scale, tiles, pixels, bytes
+
+
+@dataclass(frozen=True)
+class RequestOutcome:
+    """How a request ended. `endpoint` is its route's template, None where none matched; `code` that of a problem."""
+
+    endpoint: str | None
+    status: int | None
+    code: str | None
+    seconds: float
 
 
 def configure_logging(*, level: str, style: Literal["json", "console"], stream: TextIO | None = None) -> None:

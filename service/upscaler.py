@@ -177,11 +177,17 @@ class Upscaler:
             planes=planes,
             request_id=request.record.request_id,
         )
+        macs = manifest.macs(work.plan.pixels * len(planes))
+        request.record.facts |= {
+            "padding_pixels": (work.plan.pixels - height * width) * len(planes),
+            "predicted_s": round(self._admission.predicted_s(macs), 6),
+        }
         stats = await self._scheduler.run(work)
         request.record.times.add("queue", stats.queue_s)
         request.record.times.add("infer", stats.infer_s)
-        self._admission.learn(macs=manifest.macs(work.plan.pixels * len(planes)), seconds=stats.infer_s)
+        self._admission.learn(macs=macs, seconds=stats.infer_s)
         colour = planes[0].output
+        request.record.facts["output_pixels"] = colour.shape[0] * colour.shape[1]
         return replace(lr, colour=colour, alpha=_upscaled_alpha(lr, planes, shape=colour.shape[:2])), stats
 
 

@@ -40,13 +40,13 @@ class ProblemKind(BaseModel):
 @router.get("/problems", summary="All problems that this service can answer with")
 async def list_problems() -> list[ProblemKind]:
     """One entry a code, by status and code."""
-    return sorted(_kinds().values(), key=lambda kind: (kind.status, kind.code))
+    return sorted(kinds_of_problems().values(), key=lambda kind: (kind.status, kind.code))
 
 
 @router.get("/problems/{code}", summary="What a problem's `type` refers to")
 async def get_problem(code: str) -> ProblemKind:
     """The problem of that code."""
-    kinds = _kinds()
+    kinds = kinds_of_problems()
     if code not in kinds:
         raise NotFound(f"No problem has the code {shorten(code)!r}.", members={"available": sorted(kinds)})
     return kinds[code]
@@ -56,7 +56,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an operation that can answer with problems of these statuses, their codes listed."""
     return {
         status: _answer(
-            "; ".join(f"`{kind.code}`: {kind.title}" for kind in _kinds().values() if kind.status == status)
+            "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds_of_problems().values() if kind.status == status)
         )
         for status in statuses
     }
@@ -88,7 +88,8 @@ def _answer(description: str) -> dict[str, Any]:
     return {"description": description, "content": {PROBLEM_JSON: {"schema": schema}}}
 
 
-def _kinds() -> dict[str, ProblemKind]:
+def kinds_of_problems() -> dict[str, ProblemKind]:
+    """Every problem by its code."""
     return {
         kind.code: ProblemKind(code=kind.code, status=kind.status, title=kind.title, retryable=kind.retryable)
         for kind in _descendants(ServiceError)

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from service.envelope import Envelope
 from service.errors import ClientClosed, Overloaded, UnsupportedScale
+from service.metrics import Metrics
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -22,7 +23,7 @@ def ask(
 ) -> tuple[httpx2.Response, list[dict[str, Any]]]:
     """The answer of `application` in an envelope, and what was logged."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    envelope = Envelope(application, is_draining=lambda: draining)
+    envelope = Envelope(application, is_draining=lambda: draining, metrics=Metrics())
 
     async def exchange() -> httpx2.Response:
         transport = httpx2.ASGITransport(app=envelope)
@@ -130,7 +131,7 @@ def test_a_client_that_has_gone_gets_no_answer_and_is_logged_as_499() -> None:
         return {"type": "http.disconnect"}
 
     scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
-    envelope = Envelope(failing(ClientClosed("gone")), is_draining=lambda: False)
+    envelope = Envelope(failing(ClientClosed("gone")), is_draining=lambda: False, metrics=Metrics())
     with capture_logs() as lines:
         asyncio.run(envelope(scope, receive, send))
     assert sent == []
@@ -153,7 +154,7 @@ def test_while_draining_no_connection_is_kept() -> None:
 
 def test_health_checks_are_not_worth_a_line() -> None:
     async def exchange() -> None:
-        transport = httpx2.ASGITransport(app=Envelope(greeting, is_draining=lambda: False))
+        transport = httpx2.ASGITransport(app=Envelope(greeting, is_draining=lambda: False, metrics=Metrics()))
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
             await client.get("/livez")
 
