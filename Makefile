@@ -4,10 +4,10 @@ BIN := .venv/bin
 # onnxruntime-gpu where an NVIDIA driver answers, onnxruntime elsewhere; `make serve ORT=cpu` chooses by hand.
 ORT ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-FOLDERS := service models export training benchmarks client tests deploy
+FOLDERS := service models export training benchmarks client tests deploy scripts
 SCRIPTS := scripts/*.sh deploy/gateway/*.sh .ci/run
 
-.PHONY: help serve test check lint format types contracts generate bench cards stack lock clean
+.PHONY: help serve test check lint format types contracts generate references bench cards stack lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,7 +24,7 @@ lint: .venv/dev  ## ruff, shellcheck and hadolint, without changing files
 	$(BIN)/ruff check $(FOLDERS)
 	$(BIN)/ruff format --check $(FOLDERS)
 	$(BIN)/shellcheck $(SCRIPTS)
-	$(BIN)/hadolint Dockerfile deploy/gateway/Dockerfile
+	$(BIN)/hadolint Dockerfile deploy/*/Dockerfile
 
 format: .venv/dev  ## ruff, changing files
 	$(BIN)/ruff check --fix $(FOLDERS)
@@ -39,6 +39,9 @@ contracts: .venv/dev  ## imports point one way
 
 generate: .venv/dev  ## write what is generated: the client's sync half and its problems
 	PYTHONPATH=client $(BIN)/python -m generate
+
+references: .venv/dev  ## write what documents repeat of the code: the table of settings
+	$(BIN)/python scripts/references.py
 
 bench: .venv/dev  ## speed over HTTP against the bare session, in one run
 	$(BIN)/python -m benchmarks.speed

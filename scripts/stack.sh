@@ -22,18 +22,22 @@ leave() {
     status=$?
     trap - EXIT INT TERM
     [ $status = 0 ] || docker compose logs --tail 40 || true
-    docker compose down --volumes --timeout 20 >/dev/null 2>&1 || true
+    docker compose --profile observe down --volumes --timeout 20 >/dev/null 2>&1 || true
     exit $status
 }
 trap leave EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-docker compose build --quiet
+docker compose --profile observe build --quiet
 say "images built: $(docker image inspect --format '{{.Size}}' srserve:check-cpu | awk '{printf "%.0f MB", $1 / 1e6}') and" \
     "$(docker image inspect --format '{{.Size}}' srserve-gateway:check | awk '{printf "%.0f MB", $1 / 1e6}')"
 docker compose up --detach --wait --wait-timeout 240 --scale service=2
 say "two replicas and the gateway are healthy"
+# Grafana's image comes from a registry, so it is left out here.
+docker compose --profile observe up --detach --wait --wait-timeout 120 --no-deps prometheus
+docker compose --profile observe run --rm --no-deps --entrypoint promtool prometheus test rules /etc/srserve/alerts.test.yml
+say "Prometheus is healthy, and its alerts fire when they should"
 SRSERVE_STACK_URL=http://127.0.0.1:$SRSERVE_PORT "$python" -m pytest -m stack tests/deploy
-docker compose down --volumes --timeout 60
+docker compose --profile observe down --volumes --timeout 60
 say "down: $(docker ps --all --quiet --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" | wc -l) containers left"

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import httpx2
 import numpy as np
@@ -110,6 +111,19 @@ def test_the_image_holds_what_serving_needs_and_no_more(gateway: httpx2.Client) 
     replica = containers("service")[0]
     assert inside(replica, "python", "-c", look) == "[]"
     assert int(docker("inspect", "--format", "{{.HostConfig.Memory}}", replica)) == 4 * 2**30
+
+
+def test_prometheus_finds_both_replicas_and_what_they_served(gateway: httpx2.Client) -> None:
+    assert gateway.post(PATH, content=as_file(pixels(8, 8))).status_code == 200
+    (prometheus,) = containers("prometheus")
+
+    def value(query: str) -> float:
+        url = f"http://127.0.0.1:9090/api/v1/query?query={quote(query)}"
+        found = json.loads(inside(prometheus, "curl", "--silent", url))["data"]["result"]
+        return float(found[0]["value"][1]) if found else 0.0
+
+    assert eventually(lambda: value("sum(sr_ready)") == 2, timeout_s=60)
+    assert eventually(lambda: value('sum(sr_input_pixels_total{model="edsr"})') > 0, timeout_s=60)
 
 
 def test_two_requests_at_once_go_to_two_replicas(gateway: httpx2.Client) -> None:

@@ -40,6 +40,7 @@ def test_requests_tiles_and_pixels_are_counted_exactly(launch: Launch) -> None:
         assert client.post("/upscale?model=nearest&scale=2", content=b"no picture").status_code == 415
         assert client.get("/nowhere/1").status_code == 404
         tiles = int(client.post("/upscale?model=blur&scale=2", content=as_file(pixels(40, 20))).headers["x-sr-tiles"])
+    assert eventually(lambda: sample(scrape(server), "sr_requests_in_progress") == 0)  # counted after the last byte
     found = scrape(server)
     ours = {"endpoint": "/upscale", "model": "nearest", "scale": "2"}
     assert sample(found, "sr_requests_total", **ours, status="200", code="") == 3

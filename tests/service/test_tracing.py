@@ -104,6 +104,7 @@ def test_without_tracing_the_log_names_the_callers_trace_all_the_same(launch: La
     with server.client() as client:
         client.get("/models", headers={"traceparent": TRACEPARENT})
         client.get("/models/none", headers={"traceparent": "nonsense"})
+    assert server.stop() == 0  # a line comes after its answer
     (known,) = [line for line in server.lines() if line["path"] == "/models"]
     (unknown,) = [line for line in server.lines() if line["path"] == "/models/none"]
     assert known["trace_id"] == TRACE
