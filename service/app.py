@@ -19,11 +19,14 @@ from service.codecs import ImageLimits
 from service.cores import Cores
 from service.envelope import Envelope
 from service.errors import MethodNotAllowed
+from service.jobs.book import JobBook, JobLimits
+from service.jobs.queue import JobQueue
+from service.jobs_picture import PictureTask
 from service.metrics import Metrics
 from service.problems import from_framework, from_validation, shorten
 from service.processors import usable_cores
 from service.registry import Registry
-from service.routes import documentation, health, index, models, upscale
+from service.routes import documentation, health, index, jobs, models, upscale
 from service.scheduler import Scheduler
 from service.settings import Settings
 from service.slots import Pipeline, Slots
@@ -38,7 +41,8 @@ log = structlog.get_logger("service")
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application, its store opened. Raises StoreError when a file of the store is not what it must be.
+    """The application, its store opened. Raises StoreError when a file of the store is not what it must be, or the
+    jobs' folder cannot be used.
 
     Threads and queues begin with the ASGI lifespan and end with it.
     """
@@ -55,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     _assemble(app, settings)
     watch(app.state, version=version)
-    for router in (index, upscale, models, health, documentation):
+    for router in (index, upscale, jobs, models, health, documentation):
         app.include_router(router.router)
     app.openapi = lambda: documentation.openapi_document(app)  # type: ignore[method-assign]  # FastAPI's own way
     app.add_middleware(Envelope, is_draining=lambda: app.state.readiness.draining, metrics=app.state.metrics)
@@ -90,6 +94,14 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
             max_tile=settings.max_tile,
         ),
     )
+    state.jobs = JobQueue(
+        JobBook(
+            settings.jobs,
+            JobLimits(max_jobs=settings.max_jobs, max_bytes=settings.max_jobs_bytes, keep_s=settings.job_keep_s),
+        ),
+        {"picture": PictureTask(state.upscaler, state.admission)},
+        workers=settings.job_workers,
+    )
 
 
 def _slots(registry: Registry, settings: Settings, *, threads: int) -> Slots:
@@ -102,6 +114,7 @@ def _slots(registry: Registry, settings: Settings, *, threads: int) -> Slots:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     state.scheduler.start()
+    await state.jobs.start()
     # Warmed while it listens: /livez answers, /readyz says not-ready, and who cannot wait is served slowly.
     warming = asyncio.create_task(_warm_up(state.registry, state.readiness, state.metrics))
     try:
@@ -110,6 +123,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         warming.cancel()
         with suppress(asyncio.CancelledError):
             await warming
+        await state.jobs.aclose()  # what runs is gone on with after the next start
         await state.scheduler.aclose(drain=True)
         state.threads.close()
 

@@ -40,7 +40,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        record = RequestRecord(request_id_of(scope))
+        record = RequestRecord(request_id_of(scope), method=scope["method"])
         scope.setdefault("state", {})["record"] = record
         bound = {"request_id": record.request_id, "trace_id": trace_id_of(scope)}
         with structlog.contextvars.bound_contextvars(**{name: value for name, value in bound.items() if value}):

@@ -4,16 +4,22 @@ ServiceError                        an answer to the caller, rendered as RFC 945
 |- BadRequest              400      the request itself cannot be parsed
 |  |- EmptyBody  MalformedMultipart  MissingFile  TooManyParts
 |- NotFound                404
-|  |- UnknownModel
+|  |- UnknownModel  UnknownJob
 |- MethodNotAllowed        405
 |- NotAcceptable           406
 |- BodyTimeout             408      the upload came too slowly
+|- Conflict                409      not in the state that the request needs
+|  |- IdempotencyInProgress  JobNotReady  JobFailed
+|- Gone                    410      it was here
+|  |- JobCanceled  JobExpired
 |- BodyTooLarge            413
 |- UnsupportedMedia        415      not an image format that is read here
 |  |- MediaTypeMismatch             the bytes are another format than the declared one
+|- RangeNotSatisfiable     416
 |- Unprocessable           422      understood, and refused
 |  |- BadParameter  UnsupportedScale  UndecodableImage  UnsupportedPixels  TooManyPixels  OutputTooLarge
 |  |- AnimatedImage  AlphaNotRepresentable  FloatUnsupported  WrongSize  WrongEndpoint
+|  |- IdempotencyKeyReused
 |- Overloaded              429      healthy but full: come back after `retry_after_s`
 |- ClientClosed            499      logged and counted only: nobody is there to read it
 |- InternalError           500
@@ -22,7 +28,9 @@ ServiceError                        an answer to the caller, rendered as RFC 945
 |- Unavailable             503      this replica cannot serve
 |  |- NotReady  Draining
 |- DeadlineExceeded        504
-StoreError                          start-up: a file of the model store is not what it must be; never an HTTP answer
+|- StorageFull             507      no room on the disk for another job
+StoreError                          start-up: a file of the model store, or the jobs' folder, is not what it must be;
+                                    never an HTTP answer
 """
 
 from collections.abc import Mapping
@@ -84,6 +92,10 @@ class UnknownModel(NotFound):
     code, title = "unknown-model", "No such model is served"
 
 
+class UnknownJob(NotFound):
+    code, title = "unknown-job", "There is no such job"
+
+
 class MethodNotAllowed(ServiceError):
     status, code, title = 405, "method-not-allowed", "This path does not take that method"
 
@@ -96,6 +108,34 @@ class BodyTimeout(ServiceError):
     status, code, title, retryable = 408, "body-timeout", "The body came too slowly", True
 
 
+class Conflict(ServiceError):
+    status, code, title = 409, "conflict", "The request does not fit the state of things"
+
+
+class IdempotencyInProgress(Conflict):
+    code, title, retryable = "idempotency-in-progress", "A request with this Idempotency-Key is under way", True
+
+
+class JobNotReady(Conflict):
+    code, title, retryable = "job-not-ready", "The job has not ended yet", True
+
+
+class JobFailed(Conflict):
+    code, title = "job-failed", "The job has failed"
+
+
+class Gone(ServiceError):
+    status, code, title = 410, "gone", "It is no longer here"
+
+
+class JobCanceled(Gone):
+    code, title = "job-canceled", "The job was canceled"
+
+
+class JobExpired(Gone):
+    code, title = "job-expired", "The job's result is no longer kept"
+
+
 class BodyTooLarge(ServiceError):
     status, code, title = 413, "body-too-large", "The body is too large"
 
@@ -106,6 +146,10 @@ class UnsupportedMedia(ServiceError):
 
 class MediaTypeMismatch(UnsupportedMedia):
     code, title = "media-type-mismatch", "The body is not of the declared media type"
+
+
+class RangeNotSatisfiable(ServiceError):
+    status, code, title = 416, "range-not-satisfiable", "The file has no such bytes"
 
 
 class Unprocessable(ServiceError):
@@ -156,6 +200,10 @@ class WrongEndpoint(Unprocessable):
     code, title = "wrong-endpoint", "The model is served at another path"
 
 
+class IdempotencyKeyReused(Unprocessable):
+    code, title = "idempotency-key-reused", "The Idempotency-Key stands for another request"
+
+
 class Overloaded(ServiceError):
     status, code, title, retryable = 429, "overloaded", "The service is full", True
 
@@ -196,5 +244,9 @@ class DeadlineExceeded(ServiceError):
     status, code, title, retryable = 504, "deadline-exceeded", "The deadline has passed", True
 
 
+class StorageFull(ServiceError):
+    status, code, title, retryable = 507, "storage-full", "There is no room for another job", True
+
+
 class StoreError(Exception):
-    """A file of the model store is not what it must be. The message names file, field and cure."""
+    """A file that the service is started with is not what it must be. The message names file, field and cure."""

@@ -63,6 +63,13 @@ class Settings(BaseSettings):
         0.0, description="Seconds that a tile may wait for others to share its batch on an idle GPU"
     )
 
+    # What it does later
+    jobs: Path = Field(
+        Path("jobs"), description="Folder of the jobs' database and files, of one process alone; it must outlive it"
+    )
+    job_workers: PositiveInt = Field(2, description="Jobs that run at once; the last of several takes no videos")
+    job_keep_s: PositiveFloat = Field(24 * 3600.0, description="Seconds that a job's result is kept")
+
     # What it refuses
     max_body_bytes: PositiveInt = Field(32 * MIB, description="Bytes of one request body")
     max_input_pixels: PositiveInt = Field(32_000_000, description="Pixels of one image, before it is decoded")
@@ -71,6 +78,11 @@ class Settings(BaseSettings):
     max_requests: PositiveInt = Field(64, description="Upscale requests in flight, uploads and answers included")
     max_memory_bytes: PositiveInt = Field(
         2048 * MIB, description="Bytes that all requests in flight may need at their predicted peaks"
+    )
+    max_job_bytes: PositiveInt = Field(4096 * MIB, description="Bytes of the file of one job")
+    max_jobs: PositiveInt = Field(1000, description="Jobs that wait or run")
+    max_jobs_bytes: PositiveInt = Field(
+        32 * 1024 * MIB, description="Bytes of all jobs' files; the oldest results go when a new job needs the room"
     )
     max_head_bytes: PositiveInt = Field(64 * 1024, description="Bytes of a request line with its headers")
 

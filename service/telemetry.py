@@ -47,6 +47,7 @@ class RequestRecord:
     """What is known of one request; made by the envelope, filled on the way, logged once at the end."""
 
     request_id: str
+    method: str = "GET"
     times: StageTimes = field(default_factory=StageTimes)
     facts: dict[str, object] = field(default_factory=dict)  # model, scale, tiles, pixels, bytes
 

@@ -1,12 +1,13 @@
 """Upscaler: the way of one picture through the service, from bytes to bytes. Every other file is one step of it."""
 
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
 from service.admission import Admission, Permit, predicted_peak_bytes
-from service.body import RequestBody, Upload
+from service.body import Upload
 from service.codecs import (
     MEDIA_TYPES,
     DecodedImage,
@@ -31,6 +32,8 @@ from service.telemetry import RequestRecord
 from service.threads import CodecThreads
 from service.work import Work, WorkStats
 
+T = TypeVar("T")
+
 VERSION_LENGTH = 12  # hex digits: enough to tell any two weights apart
 
 
@@ -47,11 +50,19 @@ class UpscaleParams:
     metadata: Literal["keep", "strip"] = "keep"
 
 
+class PictureSource(Protocol):
+    """Where a picture comes from: a request's body (RequestBody), or a file that came earlier."""
+
+    async def read(self) -> Upload: ...
+
+    async def while_connected(self, work: Coroutine[Any, Any, T]) -> T: ...
+
+
 @dataclass(frozen=True)
 class UpscaleRequest:
     """One request under way: its body (unread), its wishes, its place in the service, and what is noted of it."""
 
-    body: RequestBody
+    body: PictureSource
     params: UpscaleParams
     permit: Permit
     record: RequestRecord
@@ -100,6 +111,22 @@ class Upscaler:
         header, limits, room, pixels, network, result. A client that goes away ends it within one batch.
         """
         params = request.params
+        graph, options = self._choose(params)
+        request.record.facts |= {"model": params.model, "scale": params.scale, "format": options.format}
+        with request.record.times.stage("read"):
+            upload = await request.body.read()
+        return await request.body.while_connected(self._answer(upload, graph, options, request))
+
+    async def check(self, upload: Upload, params: UpscaleParams) -> ImageHeader:
+        """The picture's header, if `upscale` would take it as far as headers tell; raises as that."""
+        graph, _ = self._choose(params)
+        header = await self._threads.run(read_header, upload.content)
+        self._check(upload, header, graph)
+        if header.bits > 8:
+            await self._threads.run(_float_session, graph)
+        return header
+
+    def _choose(self, params: UpscaleParams) -> tuple[ServedGraph, EncodeOptions]:
         graph = self._registry.get(params.model).graph(params.scale)
         if graph.manifest.direction == "down":
             raise WrongEndpoint(
@@ -111,10 +138,7 @@ class Upscaler:
             quality=params.quality,
             metadata=params.metadata,
         )
-        request.record.facts |= {"model": params.model, "scale": params.scale, "format": options.format}
-        with request.record.times.stage("read"):
-            upload = await request.body.read()
-        return await request.body.while_connected(self._answer(upload, graph, options, request))
+        return graph, options
 
     async def _answer(
         self, upload: Upload, graph: ServedGraph, options: EncodeOptions, request: UpscaleRequest
@@ -142,12 +166,20 @@ class Upscaler:
         request: UpscaleRequest,
     ) -> None:
         """Every limit, from the header alone: a bomb costs as much as any other refusal."""
-        scale = graph.manifest.scale
         request.record.facts |= {
             "input_format": header.format,
             "input_pixels": header.pixels,
             "body_bytes": len(upload.content),
         }
+        self._check(upload, header, graph)
+        scale = graph.manifest.scale
+        request.permit.reserve(
+            peak_bytes=predicted_peak_bytes(header, options, scale=scale, body_bytes=len(upload.content)),
+            macs=graph.manifest.macs(_planes(header) * header.pixels),
+        )
+
+    def _check(self, upload: Upload, header: ImageHeader, graph: ServedGraph) -> None:
+        scale = graph.manifest.scale
         check_media_type(upload.media_type, header)
         check_header(header, self._limits.image)
         _check_size(header, graph.manifest)
@@ -158,10 +190,6 @@ class Upscaler:
                 f"and the limit is {self._limits.max_output_pixels}.",
                 members={"limit": self._limits.max_output_pixels, "actual": output_pixels},
             )
-        request.permit.reserve(
-            peak_bytes=predicted_peak_bytes(header, options, scale=scale, body_bytes=len(upload.content)),
-            macs=graph.manifest.macs(_planes(header) * header.pixels),
-        )
 
     async def _run(self, lr: DecodedImage, session: Session, request: UpscaleRequest) -> tuple[DecodedImage, WorkStats]:
         """The network over the colours and, as a picture of its own, the alpha channel unless it hides nothing."""

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +28,11 @@ STOP_TIMEOUT_S = 60.0
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in list(os.environ):
         if name.upper().startswith("SR_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("SR_JOBS", str(tmp_path_factory.getbasetemp() / "jobs" / uuid.uuid4().hex))
 
 
 @pytest.fixture(scope="session")
@@ -140,7 +142,8 @@ def eventually(condition: Callable[[], bool], *, timeout_s: float = 20.0) -> boo
 
 
 def _start(store: Path, log: Path, settings: dict[str, object]) -> LiveServer:
-    chosen = {"port": 0, "store": store, "threads": 1, "drain_delay_s": 0, "device": "cpu"} | settings
+    fixed = {"port": 0, "store": store, "jobs": log.with_suffix(".jobs"), "threads": 1, "drain_delay_s": 0}
+    chosen = {**fixed, "device": "cpu", **settings}
     environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("SR_")}
     environment |= {f"SR_{name.upper()}": str(value) for name, value in chosen.items()}
     with log.open("wb") as output, log.with_suffix(".err").open("wb") as errors:

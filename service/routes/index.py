@@ -33,5 +33,11 @@ async def index(registry: TheRegistry, settings: TheSettings) -> Index:
         service="srserve",
         models=sorted(registry.models),
         limits=Limits.model_validate(settings, from_attributes=True),
-        links={"upscale": "/upscale", "models": "/models", "documentation": "/docs", "problems": "/problems"},
+        links={
+            "upscale": "/upscale",
+            "jobs": "/jobs",
+            "models": "/models",
+            "documentation": "/docs",
+            "problems": "/problems",
+        },
     )

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.admission import Readiness
+from service.jobs.queue import JobQueue
 from service.registry import Registry
 from service.settings import Settings
 from service.telemetry import RequestRecord
@@ -31,6 +32,11 @@ def _upscaler(request: Request) -> Upscaler:
     return upscaler
 
 
+def _jobs(request: Request) -> JobQueue:
+    jobs: JobQueue = request.app.state.jobs
+    return jobs
+
+
 def _record(request: Request) -> RequestRecord:
     record: RequestRecord = request.scope["state"]["record"]
     return record
@@ -40,4 +46,5 @@ TheSettings = Annotated[Settings, Depends(_settings)]
 TheRegistry = Annotated[Registry, Depends(_registry)]
 TheReadiness = Annotated[Readiness, Depends(_readiness)]
 TheUpscaler = Annotated[Upscaler, Depends(_upscaler)]
+TheJobs = Annotated[JobQueue, Depends(_jobs)]
 TheRecord = Annotated[RequestRecord, Depends(_record)]

@@ -1,9 +1,7 @@
 """POST /upscale: one picture in, the same picture `scale` times as large out."""
 
-import difflib
-from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,10 +11,9 @@ from starlette.types import Receive, Scope, Send
 from service.admission import Admission, Permit
 from service.body import FILE_FIELD, RequestBody
 from service.codecs import INPUT_FORMATS, MEDIA_TYPES, OUTPUT_FORMATS
-from service.errors import BadParameter
-from service.problems import shorten
 from service.routes.documentation import problems
-from service.routes.state import TheRecord, TheRegistry, TheSettings, TheUpscaler
+from service.routes.parameters import known_parameters
+from service.routes.state import TheRecord, TheSettings, TheUpscaler
 from service.upscaler import UpscaleParams, UpscaleRequest
 
 router = APIRouter(tags=["upscale"])
@@ -55,36 +52,6 @@ class PictureResponse(Response):
             chunk = self.body[offset : offset + CHUNK_BYTES]
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _known_parameters(request: Request, registry: TheRegistry) -> None:
-    """Refuses unknown, repeated and missing parameters, naming what there is; their values come later."""
-    counts = Counter(name for name, _ in request.query_params.multi_items())
-    known = list(UpscaleQuery.model_fields)
-    for name, count in counts.items():
-        if name not in known:
-            raise _unknown(shorten(name), known)
-        if count > 1:
-            raise BadParameter(f"{name} is given {count} times; give it once.", members={"parameter": name})
-    if "model" not in counts:
-        raise _missing("model", available=sorted(registry.models))
-    if "scale" not in counts:
-        model = registry.get(shorten(request.query_params["model"]))
-        raise _missing("scale", available=list(model.scales))
-
-
-def _unknown(name: str, known: list[str]) -> BadParameter:
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {nearest[0]}?" if nearest else "."
-    return BadParameter(f"There is no parameter {name!r}{hint}", members={"parameter": name, "known": known})
-
-
-def _missing(name: str, *, available: list[Any]) -> BadParameter:
-    choice = ", ".join(str(value) for value in available)
-    return BadParameter(
-        f"The parameter {name} is missing; choose one of: {choice}.",
-        members={"parameter": name, "available": available},
-    )
 
 
 async def _body(request: Request, settings: TheSettings) -> RequestBody:
@@ -145,7 +112,7 @@ ANSWER = {
     response_class=PictureResponse,
     responses={200: ANSWER, **problems(400, 404, 406, 408, 413, 415, 422, 429)},
     openapi_extra={"requestBody": REQUEST_BODY},
-    dependencies=[Depends(_known_parameters)],
+    dependencies=[Depends(known_parameters(UpscaleQuery))],
 )
 async def upscale(
     request: Request,

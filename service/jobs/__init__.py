@@ -1,0 +1,1 @@
+"""Jobs: accepted work that outlives the request, and the process. `queue.py` is the front; it knows no pictures."""

@@ -1,0 +1,312 @@
+"""/jobs: work that is not waited for. What got a 202 can be asked for, followed, fetched and canceled."""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.sse import format_sse_event
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from service.body import FILE_FIELD, BodyStream
+from service.codecs import INPUT_FORMATS, MEDIA_TYPES, OUTPUT_FORMATS, choose_format
+from service.errors import (
+    BadRequest,
+    BodyTooLarge,
+    JobCanceled,
+    JobExpired,
+    JobFailed,
+    JobNotReady,
+    ServiceError,
+    StorageFull,
+)
+from service.jobs.feed import END
+from service.jobs.queue import JobQueue
+from service.jobs.record import Job, Source, Steps
+from service.jobs.upload import ReceivedFile, receive_file
+from service.jobs_picture import picture_facts, read_upload
+from service.problems import shorten
+from service.routes.documentation import problems
+from service.routes.downloads import StoredFileResponse
+from service.routes.parameters import known_parameters
+from service.routes.state import TheJobs, TheReadiness, TheRecord, TheRegistry, TheSettings, TheUpscaler
+from service.upscaler import UpscaleParams, Upscaler
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+HEARTBEAT_S = 15.0  # of silence in a stream of events, after which a comment keeps proxies from closing it
+DRAIN_LOOK_S = 1.0  # between two looks for a shutdown, which a stream of events must not hold up
+RECONNECT_MS = 1000
+POLL_S = 2  # advised between two questions for a job that has not ended
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class JobQuery(BaseModel):
+    """The query parameters; each at most once, and no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field(max_length=64, description="One of those at /models", examples=["edsr"])
+    scale: int = Field(description="How many times as large; one of the model's scales", examples=[4])
+    format: str | None = Field(
+        None,
+        description="Format of a picture's answer; png by default",
+        json_schema_extra={"enum": list(OUTPUT_FORMATS)},
+    )
+    quality: int | None = Field(None, ge=1, le=100, description="Of jpeg, webp and avif; 100 is the best")
+    tiling: Literal["fast", "exact"] = Field("fast", description="As of POST /upscale")
+    metadata: Literal["keep", "strip"] = Field("keep", description="EXIF and XMP of a picture")
+
+
+class JobProgress(BaseModel):
+    """How far a job is. `total` is null until it has been counted, `eta_s` while nothing is known of the speed."""
+
+    unit: Literal["frames", "tiles"]
+    done: int
+    total: int | None
+    fraction: float | None = Field(description="0 to 1")
+    eta_s: float | None = Field(description="Seconds until it should be done")
+
+
+class JobDocument(BaseModel):
+    """A job. Times are RFC 3339 in UTC."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    kind: Literal["picture", "video"]
+    state: Literal["queued", "running", "succeeded", "failed", "canceled", "expired"]
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    expires_at: str | None = Field(description="When the result will be gone")
+    parameters: dict[str, Any]
+    source: dict[str, Any] = Field(description="bytes, media_type, width, height, ... of what was sent")
+    progress: JobProgress
+    waiting_for: str | None = Field(description="Why a queued job that was tried before waits, such as disk space")
+    problem: dict[str, Any] | None = Field(description="Why it failed, as a problem document")
+    result: dict[str, Any] | None = Field(description="bytes, media_type, sha256, width, height, ... of the result")
+    links: dict[str, str]
+
+
+class EventStreamResponse(StreamingResponse):
+    """Server-sent events. FastAPI's own class wants the route to be their generator, which can answer nothing else."""
+
+    media_type = "text/event-stream"
+
+
+async def _body(request: Request, settings: TheSettings) -> BodyStream:
+    return BodyStream(request.headers, request.receive, max_bytes=settings.max_job_bytes)
+
+
+def _key(header: str | None) -> str | None:
+    """The Idempotency-Key; the draft wants quotes around it, and most clients leave them out."""
+    if header is None:
+        return None
+    key = header.removeprefix('"').removesuffix('"')
+    if _KEY.fullmatch(key) is None:
+        raise BadRequest("Idempotency-Key is 1 to 255 printable ASCII characters without spaces.")
+    return key
+
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+REQUEST_BODY = {
+    "required": True,
+    "description": "One picture, as bytes or as a form's one part.",
+    "content": {
+        **{MEDIA_TYPES[name]: _BINARY for name in INPUT_FORMATS},
+        "application/octet-stream": _BINARY,
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {FILE_FIELD: _BINARY["schema"]},
+                "required": [FILE_FIELD],
+                "additionalProperties": False,
+            }
+        },
+    },
+}
+ACCEPTED = {
+    "model": JobDocument,
+    "description": "Accepted; it will be run, whatever becomes of this process",
+    "headers": {
+        "Location": {"description": "Where the job can be asked for", "schema": {"type": "string"}},
+        "Retry-After": {"description": "Seconds after which to ask", "schema": {"type": "integer"}},
+        "Idempotency-Replayed": {
+            "description": "true where the Idempotency-Key came before: it is the job of that time",
+            "schema": {"type": "string"},
+        },
+    },
+}
+
+
+@router.post(
+    "",
+    summary="Hand in a picture that is too large to wait for",
+    status_code=202,
+    responses={202: ACCEPTED, **problems(400, 404, 408, 409, 413, 415, 422, 429, 507)},
+    openapi_extra={"requestBody": REQUEST_BODY},
+    dependencies=[Depends(known_parameters(JobQuery))],
+)
+async def create_job(
+    query: Annotated[JobQuery, Query()],
+    body: Annotated[BodyStream, Depends(_body)],
+    jobs: TheJobs,
+    upscaler: TheUpscaler,
+    registry: TheRegistry,
+    settings: TheSettings,
+    record: TheRecord,
+    idempotency_key: Annotated[str | None, Header(description="The same key gives the same job, once")] = None,
+) -> Response:
+    """Everything that can be told without running the network is told at once, as by POST /upscale. After a 202 the
+    job survives a restart of the service, and goes on where it was.
+    """
+    key = _key(idempotency_key)
+    registry.get(query.model).graph(query.scale)
+    choose_format(query.format, None)
+    with jobs.claim(key):
+        await jobs.make_room(body.declared_bytes or 0)
+        job_id, file = await jobs.begin_upload()
+        try:
+            received = await receive_file(body, file, timeout_s=settings.body_timeout_s)
+            file.flush()
+            await jobs.make_room(received.bytes)
+            job = await _picture_job(job_id, received, query, jobs, upscaler, settings.max_body_bytes)
+            job, is_new = await jobs.submit(job, file, key=key, fingerprint=_fingerprint(received, query))
+        except OSError as error:
+            raise StorageFull("The upload could not be written to the disk.", retry_after_s=60) from error
+        finally:
+            file.close()
+            await jobs.drop_upload(job_id)
+    record.facts |= {"job": job.id, "model": query.model, "scale": query.scale, "body_bytes": received.bytes}
+    headers = {"Location": f"/jobs/{job.id}", "Retry-After": str(POLL_S), "Cache-Control": "no-store"}
+    if not is_new:
+        headers["Idempotency-Replayed"] = "true"
+    return JSONResponse(jobs.document(job), status_code=202, headers=headers)
+
+
+async def _picture_job(
+    job_id: str, received: ReceivedFile, query: JobQuery, jobs: JobQueue, upscaler: Upscaler, max_bytes: int
+) -> Job:
+    if received.bytes > max_bytes:
+        raise BodyTooLarge(
+            f"The picture has {received.bytes} bytes, and the limit is {max_bytes}.",
+            members={"limit": max_bytes, "actual": received.bytes},
+        )
+    upload = await jobs.call(read_upload, jobs.upload_path(job_id), received.media_type)
+    parameters = query.model_dump()
+    header = await upscaler.check(upload, UpscaleParams(**parameters))
+    source = Source(received.bytes, received.sha256, MEDIA_TYPES[header.format], picture_facts(header))
+    return Job(job_id, "picture", "queued", parameters, source, time.time(), Steps("tiles"))
+
+
+def _fingerprint(received: ReceivedFile, query: JobQuery) -> str:
+    """What makes two requests the same: the file's bytes and the parameters."""
+    wishes = json.dumps(query.model_dump(), sort_keys=True)
+    return hashlib.sha256(f"{received.sha256} {wishes}".encode()).hexdigest()
+
+
+@router.get("/{job_id}", summary="How far a job is", response_model=JobDocument, responses=problems(404))
+async def get_job(job_id: str, jobs: TheJobs) -> Response:
+    """The job's document."""
+    job = await jobs.get(shorten(job_id))
+    headers = {"Cache-Control": "no-store"} | ({} if job.finished else {"Retry-After": str(POLL_S)})
+    return JSONResponse(jobs.document(job), headers=headers)
+
+
+@router.get(
+    "/{job_id}/events",
+    summary="Follow a job",
+    response_class=EventStreamResponse,
+    responses={
+        200: {"description": "Events `state` and `progress`, each with the job's document, until it has ended"},
+        204: {"description": "Last-Event-ID was the last one: nothing will follow"},
+        **problems(404),
+    },
+)
+async def follow_job(
+    job_id: str,
+    jobs: TheJobs,
+    readiness: TheReadiness,
+    last_event_id: Annotated[str | None, Header(description="The stream goes on after that event")] = None,
+) -> Response:
+    """Server-sent events (the browser's EventSource). An event's `id` says where to go on after the connection was
+    lost; an unknown one, or none, begins with the job as it is.
+    """
+    job = await jobs.get(shorten(job_id))
+    if job.finished and last_event_id == END:
+        return Response(status_code=204)
+    content = _ended(jobs, job) if job.finished else _events(jobs, job, last_event_id, readiness)
+    return EventStreamResponse(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+
+async def _ended(jobs: JobQueue, job: Job) -> AsyncIterator[bytes]:
+    yield format_sse_event(event="state", id=END, data_str=json.dumps(jobs.document(job)))
+
+
+async def _events(jobs: JobQueue, job: Job, last_event_id: str | None, readiness: TheReadiness) -> AsyncIterator[bytes]:
+    yield format_sse_event(retry=RECONNECT_MS)
+    silent_s = 0.0
+    async for event in jobs.follow(job, last_event_id, patience_s=DRAIN_LOOK_S):
+        if event is not None:
+            silent_s = 0.0
+            yield format_sse_event(event=event.name, id=event.id, data_str=json.dumps(event.document))
+            continue
+        if readiness.draining:
+            return  # the client comes back, to a process that stays
+        silent_s += DRAIN_LOOK_S
+        if silent_s >= HEARTBEAT_S:
+            silent_s = 0.0
+            yield format_sse_event(comment="still here")
+
+
+@router.get(
+    "/{job_id}/result",
+    summary="The result's file",
+    response_class=StoredFileResponse,
+    responses={
+        200: {"description": "The file", "content": {"application/octet-stream": _BINARY}},
+        206: {"description": "The part of it that Range names"},
+        304: {"description": "If-None-Match named it"},
+        **problems(400, 404, 409, 410, 416),
+    },
+)
+async def get_result(job_id: str, jobs: TheJobs, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    """The file, with Range, If-Range and a strong ETag (its sha256): a download that broke off is gone on with."""
+    job = await jobs.get(shorten(job_id))
+    if job.state != "succeeded" or job.result is None:
+        raise _no_result(job)
+    etag = f'"{job.result.sha256}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if etag in [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")] or if_none_match == "*":
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    path = jobs.result_path(job)
+    return StoredFileResponse(
+        path, media_type=job.result.media_type, headers=headers, filename=f"{job.id}{path.suffix}"
+    )
+
+
+def _no_result(job: Job) -> ServiceError:
+    match job.state:
+        case "failed":
+            return JobFailed("The job has failed; `problem` says why.", members={"problem": job.problem})
+        case "canceled":
+            return JobCanceled("The job was canceled.")
+        case "expired":
+            return JobExpired("The result was kept as long as it could be, or deleted on request. Send the job again.")
+        case _:
+            return JobNotReady(f"The job is {job.state}.", retry_after_s=POLL_S, members={"state": job.state})
+
+
+@router.delete("/{job_id}", summary="Cancel a job", response_model=JobDocument, responses=problems(404))
+async def cancel_job(job_id: str, jobs: TheJobs) -> Response:
+    """A job that waits or runs is canceled at once; of one that has succeeded, the result is deleted, and it has
+    expired. Anything else is left as it is, so to ask twice does no harm.
+    """
+    job = await jobs.cancel(shorten(job_id))
+    return JSONResponse(jobs.document(job), headers={"Cache-Control": "no-store"})
