@@ -23,6 +23,8 @@ LABEL org.opencontainers.image.title="srserve" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN groupadd --gid 10001 srserve \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin srserve
+# The jobs' files outlive the container, on a volume that all replicas of one machine may share.
+RUN install -d -m 0700 -o srserve -g srserve /var/lib/srserve/jobs
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/srserve /opt/srserve
 COPY store /opt/srserve/store
@@ -33,7 +35,9 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     SR_HOST=0.0.0.0 \
     SR_METRICS_HOST=0.0.0.0 \
-    SR_METRICS_PORT=9090
+    SR_METRICS_PORT=9090 \
+    SR_JOBS=/var/lib/srserve/jobs
+VOLUME /var/lib/srserve/jobs
 USER 10001:10001
 EXPOSE 8000 9090
 STOPSIGNAL SIGTERM

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,15 +31,17 @@ def service(url: str | None = None, **settings: str) -> Iterator[httpx2.Client]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "SR_PORT": str(port), "SR_LOG_LEVEL": "warning", "SR_DRAIN_DELAY_S": "0"}
-    environment.update({f"SR_{name.upper()}": value for name, value in settings.items()})
-    process = subprocess.Popen([sys.executable, "-m", "service"], env=environment, cwd=REPOSITORY)
-    try:
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=600) as client:
-            _wait(client, process)
-            yield client
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
+    with tempfile.TemporaryDirectory() as jobs:
+        environment["SR_JOBS"] = jobs
+        environment.update({f"SR_{name.upper()}": value for name, value in settings.items()})
+        process = subprocess.Popen([sys.executable, "-m", "service"], env=environment, cwd=REPOSITORY)
+        try:
+            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=600) as client:
+                _wait(client, process)
+                yield client
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
 
 
 def _wait(client: httpx2.Client, process: "subprocess.Popen[bytes]") -> None:

@@ -31,7 +31,9 @@ class PictureTask:
             source = _StoredPicture(Upload(content, run.job.source.media_type))
             del content
             record = RequestRecord(run.job.id)
-            answer = await self._upscaler.upscale(UpscaleRequest(source, parameters, permit, record))
+            answer = await self._upscaler.upscale(
+                UpscaleRequest(source, parameters, permit, record, run.progress, queue_class="jobs")
+            )
             path = run.folder / f"result.{answer.media_type.partition('/')[2]}"
             await asyncio.to_thread(path.write_bytes, answer.content)
         return Outcome(path, answer.media_type, _result_facts(run.job.source.facts, parameters, answer.headers))

@@ -1,7 +1,7 @@
 """Planes: a source image and the network's answer to it, which fills up tile by tile; and how a graph wants it cut."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -28,7 +28,8 @@ class Plane:
 
     Where the network takes a window of frames (`frame_window` is their number, 0 for one that takes pictures), the
     source is a still: a clip of one frame, whose first and last frame are repeated as at the ends of any clip.
-    `noise` is what a degradation draws for this image.
+    `noise` is what a degradation draws for this image. `on_tile` is called whenever a tile has been written, in the
+    thread that wrote it.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Plane:
         self.direction = direction
         self.frame_window = frame_window
         self.noise = noise
+        self.on_tile: Callable[[], None] | None = None
         height, width, *channels = source.shape
         # np.empty: memory becomes resident as tiles are written, not all at once.
         self.output: Pixels = np.empty((self._end(height), self._end(width), *channels), source.dtype)
@@ -105,6 +107,8 @@ class Plane:
         if place.ndim == 2:
             core = (core.sum(axis=2, dtype=np.uint32) + 1) // 3
         place[...] = core
+        if self.on_tile is not None:
+            self.on_tile()
 
     def _span(self, start: int, length: int) -> slice:
         """Where the pixels [start, start + length) of the source lie in the output; of "down", start is a multiple."""

@@ -30,6 +30,7 @@ from service.scheduler import Scheduler
 from service.sessions import Session
 from service.telemetry import RequestRecord
 from service.threads import CodecThreads
+from service.turns import QueueClass
 from service.work import Work, WorkStats
 
 T = TypeVar("T")
@@ -58,6 +59,14 @@ class PictureSource(Protocol):
     async def while_connected(self, work: Coroutine[Any, Any, T]) -> T: ...
 
 
+class TileCount(Protocol):
+    """Somebody who wants to know how far the tiles are; told in the worker's thread."""
+
+    def expect(self, total: int) -> None: ...
+
+    def advance(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class UpscaleRequest:
     """One request under way: its body (unread), its wishes, its place in the service, and what is noted of it."""
@@ -66,6 +75,8 @@ class UpscaleRequest:
     params: UpscaleParams
     permit: Permit
     record: RequestRecord
+    progress: TileCount | None = None
+    queue_class: QueueClass = "interactive"
 
 
 @dataclass(frozen=True)
@@ -204,12 +215,17 @@ class Upscaler:
             plan=plan_for(manifest, height, width, exact=exact, max_tile=self._limits.max_tile),
             planes=planes,
             request_id=request.record.request_id,
+            queue_class=request.queue_class,
         )
         macs = manifest.macs(work.plan.pixels * len(planes))
         request.record.facts |= {
             "padding_pixels": (work.plan.pixels - height * width) * len(planes),
             "predicted_s": round(self._admission.predicted_s(macs), 6),
         }
+        if request.progress is not None:
+            request.progress.expect(len(work.plan.tiles) * len(planes))
+            for plane in planes:
+                plane.on_tile = request.progress.advance
         stats = await self._scheduler.run(work)
         request.record.times.add("queue", stats.queue_s)
         request.record.times.add("infer", stats.infer_s)

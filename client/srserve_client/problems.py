@@ -55,6 +55,13 @@ class UnknownModel(NotFound):
     title = "No such model is served"
 
 
+class UnknownJob(NotFound):
+    """There is no such job."""
+
+    status, code, retryable = 404, "unknown-job", False
+    title = "There is no such job"
+
+
 class MethodNotAllowed(ProblemError):
     """This path does not take that method."""
 
@@ -76,6 +83,55 @@ class BodyTimeout(ProblemError):
     title = "The body came too slowly"
 
 
+class Conflict(ProblemError):
+    """The request does not fit the state of things."""
+
+    status, code, retryable = 409, "conflict", False
+    title = "The request does not fit the state of things"
+
+
+class IdempotencyInProgress(Conflict):
+    """A request with this Idempotency-Key is under way."""
+
+    status, code, retryable = 409, "idempotency-in-progress", True
+    title = "A request with this Idempotency-Key is under way"
+
+
+class JobNotReady(Conflict):
+    """The job has not ended yet."""
+
+    status, code, retryable = 409, "job-not-ready", True
+    title = "The job has not ended yet"
+
+
+class JobFailed(Conflict):
+    """The job has failed."""
+
+    status, code, retryable = 409, "job-failed", False
+    title = "The job has failed"
+
+
+class Gone(ProblemError):
+    """It is no longer here."""
+
+    status, code, retryable = 410, "gone", False
+    title = "It is no longer here"
+
+
+class JobCanceled(Gone):
+    """The job was canceled."""
+
+    status, code, retryable = 410, "job-canceled", False
+    title = "The job was canceled"
+
+
+class JobExpired(Gone):
+    """The job's result is no longer kept."""
+
+    status, code, retryable = 410, "job-expired", False
+    title = "The job's result is no longer kept"
+
+
 class BodyTooLarge(ProblemError):
     """The body is too large."""
 
@@ -95,6 +151,13 @@ class MediaTypeMismatch(UnsupportedMedia):
 
     status, code, retryable = 415, "media-type-mismatch", False
     title = "The body is not of the declared media type"
+
+
+class RangeNotSatisfiable(ProblemError):
+    """The file has no such bytes."""
+
+    status, code, retryable = 416, "range-not-satisfiable", False
+    title = "The file has no such bytes"
 
 
 class Unprocessable(ProblemError):
@@ -181,6 +244,13 @@ class WrongEndpoint(Unprocessable):
     title = "The model is served at another path"
 
 
+class IdempotencyKeyReused(Unprocessable):
+    """The Idempotency-Key stands for another request."""
+
+    status, code, retryable = 422, "idempotency-key-reused", False
+    title = "The Idempotency-Key stands for another request"
+
+
 class Overloaded(ProblemError):
     """The service is full."""
 
@@ -244,6 +314,13 @@ class DeadlineExceeded(ProblemError):
     title = "The deadline has passed"
 
 
+class StorageFull(ProblemError):
+    """There is no room for another job."""
+
+    status, code, retryable = 507, "storage-full", True
+    title = "There is no room for another job"
+
+
 PROBLEMS: dict[str, type[ProblemError]] = {
     "alpha-not-representable": AlphaNotRepresentable,
     "animated-image": AnimatedImage,
@@ -251,12 +328,20 @@ PROBLEMS: dict[str, type[ProblemError]] = {
     "bad-request": BadRequest,
     "body-timeout": BodyTimeout,
     "body-too-large": BodyTooLarge,
+    "conflict": Conflict,
     "deadline-exceeded": DeadlineExceeded,
     "draining": Draining,
     "empty-body": EmptyBody,
     "float-unsupported": FloatUnsupported,
+    "gone": Gone,
+    "idempotency-in-progress": IdempotencyInProgress,
+    "idempotency-key-reused": IdempotencyKeyReused,
     "inference-failed": InferenceFailed,
     "internal-error": InternalError,
+    "job-canceled": JobCanceled,
+    "job-expired": JobExpired,
+    "job-failed": JobFailed,
+    "job-not-ready": JobNotReady,
     "malformed-multipart": MalformedMultipart,
     "media-type-mismatch": MediaTypeMismatch,
     "method-not-allowed": MethodNotAllowed,
@@ -268,10 +353,13 @@ PROBLEMS: dict[str, type[ProblemError]] = {
     "out-of-memory": OutOfMemory,
     "output-too-large": OutputTooLarge,
     "overloaded": Overloaded,
+    "range-not-satisfiable": RangeNotSatisfiable,
+    "storage-full": StorageFull,
     "too-many-parts": TooManyParts,
     "too-many-pixels": TooManyPixels,
     "unavailable": Unavailable,
     "undecodable-image": UndecodableImage,
+    "unknown-job": UnknownJob,
     "unknown-model": UnknownModel,
     "unprocessable": Unprocessable,
     "unsupported-media": UnsupportedMedia,

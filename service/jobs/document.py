@@ -2,15 +2,13 @@
 
 from datetime import UTC, datetime
 
-from service.jobs.progress import Progress
 from service.jobs.record import Facts, Job
 
 
-def job_document(job: Job, *, progress: Progress | None, waiting_for: str | None, keep_s: float) -> Facts:
-    """`progress` is that of the run under way, `waiting_for` why a queued job is not run though it could be."""
-    steps = job.steps if progress is None else progress.steps()
+def job_document(job: Job, *, keep_s: float) -> Facts:
+    """`keep_s` is how long results are kept."""
+    steps = job.steps
     done = steps.done if steps.total is None else min(steps.done, steps.total)
-    eta_s = progress.eta_s() if progress is not None else None
     expires_at = job.finished_at + keep_s if job.state == "succeeded" and job.finished_at is not None else None
     return {
         "id": job.id,
@@ -27,9 +25,9 @@ def job_document(job: Job, *, progress: Progress | None, waiting_for: str | None
             "done": done,
             "total": steps.total,
             "fraction": done / steps.total if steps.total else None,
-            "eta_s": None if eta_s is None else round(eta_s, 1),
+            "eta_s": None if steps.eta_s is None else round(steps.eta_s, 1),
         },
-        "waiting_for": waiting_for,
+        "waiting_for": job.waiting_for,
         "problem": job.problem,
         "result": None
         if job.result is None

@@ -1,29 +1,30 @@
 """The jobs' folder: the database, and for each job a folder of its own with what came in, the pieces, what came out.
 
-jobs.sqlite3        see store.py
-lock                held by the one process that works here
-incoming/<id>/      an upload that is under way; nothing was promised for it
-<id>/input          what was sent
-<id>/...            pieces and the result, as the job's task names them
+    jobs.sqlite3            see store.py
+    incoming/<process>/<id>/input    an upload that is under way; nothing was promised for it
+    <id>/input              what was sent
+    <id>/lock               held by the process that runs the job
+    <id>/...                pieces and the result, as the job's task names them
+
+Processes of one machine may share it. Locks are the kernel's (flock): those of a process that was killed are free.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 INPUT = "input"
+LOCK = "lock"
+STRAY_AGE_S = 600.0  # a folder of no job is one that another process is about to write down, unless it is so old
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
-
-
-def is_job_id(text: str) -> bool:
-    """Whether `text` could be a job's id, so that it can be part of a path."""
-    return _JOB_ID.fullmatch(text) is not None
 
 
 def new_job_id() -> str:
@@ -32,18 +33,16 @@ def new_job_id() -> str:
 
 
 class JobFolder:
-    """The folder at `path`, made where there is none, held until `close`.
-
-    Raises OSError where it cannot be made or written, BlockingIOError where another process holds it.
-    """
+    """The folder at `path`, made where there is none. Raises OSError where it cannot be made or written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = self._take_lock()
-        self._incoming = path / "incoming"
-        shutil.rmtree(self._incoming, ignore_errors=True)
-        self._incoming.mkdir(mode=0o700)
+        self._incoming = path / "incoming" / secrets.token_hex(8)
+        self._incoming.mkdir(mode=0o700, parents=True)
+        lock = _lock(self._incoming / LOCK)
+        assert lock is not None, "nobody knows this folder yet"
+        self._lock = lock
 
     @property
     def database(self) -> Path:
@@ -53,6 +52,8 @@ class JobFolder:
     def of(self, job_id: str) -> Path:
         """The job's own folder."""
         return self.path / job_id
+
+    # --- uploads
 
     def begin_upload(self, job_id: str) -> BinaryIO:
         """A file for what comes in, to be filled and given to `finish_upload` or `drop_upload`."""
@@ -74,19 +75,42 @@ class JobFolder:
         sync_folder(self.path)
 
     def drop_upload(self, job_id: str) -> None:
-        """What came in is not wanted, complete or not."""
+        """What came in is not wanted, complete or not; nothing happens if it was finished."""
         shutil.rmtree(self._incoming / job_id, ignore_errors=True)
+
+    # --- who runs what
+
+    def lock(self, job_id: str) -> int | None:
+        """The right to run the job, to be given to `unlock`; None where another process has it, or the files are gone.
+
+        Nobody gets it twice, this process neither.
+        """
+        return _lock(self.of(job_id) / LOCK)
+
+    def unlock(self, lock: int) -> None:
+        """Others may run the job."""
+        os.close(lock)
+
+    # --- letting go
 
     def remove(self, job_id: str) -> None:
         """All of the job's files."""
         shutil.rmtree(self.of(job_id), ignore_errors=True)
 
-    def remove_all_but(self, job_ids: Iterable[str]) -> list[str]:
-        """Removes folders that belong to no job, left by a process that was killed in between; their names."""
+    def remove_all_but(self, job_ids: Iterable[str], *, now: float | None = None) -> list[str]:
+        """Removes folders that belong to no job, left by processes that were killed in between; their names."""
         known = set(job_ids)
-        strays = [entry.name for entry in self.path.iterdir() if is_job_id(entry.name) and entry.name not in known]
-        for name in strays:
-            self.remove(name)
+        old = (time.time() if now is None else now) - STRAY_AGE_S
+        strays = []
+        for entry in self.path.iterdir():
+            if _JOB_ID.fullmatch(entry.name) and entry.name not in known and entry.stat().st_mtime < old:
+                shutil.rmtree(entry, ignore_errors=True)
+                strays.append(entry.name)
+        for process in (self.path / "incoming").iterdir():
+            lock = None if process == self._incoming else _lock(process / LOCK)
+            if lock is not None:  # whose process is no more
+                shutil.rmtree(process, ignore_errors=True)
+                os.close(lock)
         return strays
 
     def free_bytes(self) -> int:
@@ -94,18 +118,9 @@ class JobFolder:
         return shutil.disk_usage(self.path).free
 
     def close(self) -> None:
-        """Another process may come."""
+        """No more uploads."""
+        shutil.rmtree(self._incoming, ignore_errors=True)
         os.close(self._lock)
-
-    def _take_lock(self) -> int:
-        """A descriptor, and not a file, for it is to be held whether or not anybody remembers to close it."""
-        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            raise
-        return lock
 
 
 def sha256_of(path: Path) -> str:
@@ -128,3 +143,15 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _lock(path: Path) -> int | None:
+    """A locked descriptor; None where somebody else has the lock, or there is no such folder."""
+    descriptor = -1
+    with contextlib.suppress(FileNotFoundError, BlockingIOError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return descriptor
+    if descriptor >= 0:
+        os.close(descriptor)
+    return None

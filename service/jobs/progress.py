@@ -39,21 +39,16 @@ class Progress:
                 del self._marks[1:-1:2]
 
     def steps(self) -> Steps:
-        """How far it is."""
+        """How far it is, and how long the rest should take."""
         with self._lock:
-            return Steps(self._unit, self._done, self._total)
+            return Steps(self._unit, self._done, self._total, self._eta_s())
 
-    def eta_s(self) -> float | None:
-        """Seconds until it should be done; None while nothing is known."""
-        with self._lock:
-            total, done = self._total, self._done
-            now = self._clock()
-            marks = self._marks
-            began, last = marks[0][0], marks[-1][0]
-            half_way = began + (last - began) / 2
-            since, before = max((mark for mark in marks if mark[0] <= half_way), default=marks[0])
-        if total is None or done <= before or last <= since:
+    def _eta_s(self) -> float | None:
+        began, last = self._marks[0][0], self._marks[-1][0]
+        half_way = began + (last - began) / 2
+        since, before = max((mark for mark in self._marks if mark[0] <= half_way), default=self._marks[0])
+        if self._total is None or self._done <= before or last <= since:
             return None
-        step_s = (last - since) / (done - before)
+        step_s = (last - since) / (self._done - before)
         # The step under way is as old as the last mark, but says nothing of how long the others will take.
-        return max(0.0, (total - done) * step_s - min(now - last, step_s))
+        return max(0.0, (self._total - self._done) * step_s - min(self._clock() - last, step_s))

@@ -17,7 +17,6 @@ import structlog
 
 from service.errors import IdempotencyInProgress, IdempotencyKeyReused, Overloaded, StorageFull
 from service.jobs.book import JobBook
-from service.jobs.feed import Event
 from service.jobs.folder import new_job_id
 from service.jobs.record import Facts, Job, Kind
 from service.jobs.run import JobTask
@@ -26,7 +25,8 @@ from service.jobs.workers import JobWorkers
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SWEEP_S = 30.0  # between two looks for what has been kept long enough
+SWEEP_S = 5.0  # between two looks for jobs whose process is no more, and for what has been kept long enough
+FOLLOW_S = 0.25  # between two looks at a job that somebody follows
 SPARE_BYTES = 64 << 20  # that an upload must leave on the disk
 FULL_RETRY_S = 60.0
 
@@ -34,7 +34,7 @@ log = structlog.get_logger("service")
 
 
 class JobQueue:
-    """All jobs of this process. Belongs to the event loop's thread."""
+    """All jobs of the folder, those that other processes have accepted or run included. Belongs to the event loop."""
 
     def __init__(self, book: JobBook, tasks: Mapping[Kind, JobTask], *, workers: int) -> None:
         self._book = book
@@ -45,8 +45,8 @@ class JobQueue:
     async def start(self) -> None:
         """Go on with what is there."""
         await self._book.open()
-        self._workers.start()
         self._sweeping = asyncio.create_task(self._sweep())
+        self._workers.start()
 
     async def aclose(self) -> None:
         """Interrupt what is running, so that it can be gone on with."""
@@ -55,6 +55,10 @@ class JobQueue:
             await asyncio.gather(self._sweeping, return_exceptions=True)
         await self._workers.aclose()
         await self._book.close()
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `function` returns or raises, in the thread of the database and the files."""
+        return await self._book.call(function, *args, **kwargs)
 
     # --- accepting
 
@@ -112,10 +116,6 @@ class JobQueue:
         """Where the upload lies until it is submitted."""
         return self._book.folder.upload_of(job_id)
 
-    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `function` returns or raises, in the thread of the database and the files."""
-        return await self._book.call(function, *args, **kwargs)
-
     async def drop_upload(self, job_id: str) -> None:
         """It will not be submitted; nothing happens if it was."""
         await self._book.call(self._book.folder.drop_upload, job_id)
@@ -125,18 +125,21 @@ class JobQueue:
 
         Raises IdempotencyKeyReused where the key stands for another request.
         """
-        earlier = None if key is None else await self._book.call(self._book.store.with_key, key)
-        if earlier is not None:
-            if earlier[1] != fingerprint:
-                raise IdempotencyKeyReused(
-                    "This Idempotency-Key came before with another file or other parameters. Take a new key."
-                )
-            return earlier[0], False
-        await self._book.call(self._book.folder.finish_upload, job.id, file)
-        await self._book.call(self._book.store.add, job, key=key, fingerprint=fingerprint)
-        await self._book.publish(job.id, "state")
-        self._workers.wake()
-        return job, True
+        book = self._book
+        earlier = None if key is None else await book.call(book.store.with_key, key)
+        if earlier is None:
+            await book.call(book.folder.finish_upload, job.id, file)
+            if await book.call(book.store.add, job, key=key, fingerprint=fingerprint):
+                self._workers.wake()
+                return job, True
+            await book.call(book.folder.remove, job.id)  # another process took the key meanwhile
+            assert key is not None
+            earlier = await book.call(book.store.with_key, key)
+        if earlier is None or earlier[1] != fingerprint:
+            raise IdempotencyKeyReused(
+                "This Idempotency-Key came before with another file or other parameters. Take a new key."
+            )
+        return earlier[0], False
 
     # --- answering
 
@@ -153,39 +156,76 @@ class JobQueue:
         assert job.result is not None
         return self._book.folder.of(job.id) / job.result.file
 
-    def follow(self, job: Job, last_event_id: str | None, *, patience_s: float) -> AsyncIterator[Event | None]:
-        """What happens to a job that is not finished; see Feed.follow. To be called at once when the job was got."""
-        return self._book.feed(job).follow(last_event_id, patience_s=patience_s)
+    async def follow(self, job_id: str, seen: int) -> AsyncIterator[Job | None]:
+        """The job whenever its version has grown beyond `seen`, until it has ended; None after every look in vain.
+
+        Whoever follows may miss versions, but never the newest. Raises UnknownJob.
+        """
+        while True:
+            job = await self._book.get(job_id)
+            if job.version > seen:
+                seen = job.version
+                yield job
+            else:
+                yield None
+            if job.finished:
+                return
+            await asyncio.sleep(FOLLOW_S)
 
     # --- letting go
 
     async def cancel(self, job_id: str) -> Job:
         """An unfinished job is canceled; of a finished one, the result is removed. Raises UnknownJob."""
-        job = await self._book.get(job_id)
-        if await self._book.call(self._book.store.cancel, job_id, now=time.time()):
-            await self._book.publish(job_id, "state")
+        book = self._book
+        job = await book.get(job_id)
+        if await book.call(book.store.cancel, job_id, now=time.time()):
             if not self._workers.stop(job_id):
-                await self._book.call(self._book.folder.remove, job_id)
+                await self._remove_unless_run(job_id)
         elif job.state == "succeeded":
             await self._expire(job)
-        return await self._book.get(job_id)
+        return await book.get(job_id)
+
+    async def _remove_unless_run(self, job_id: str) -> None:
+        """The files of a job that has ended, unless a process has not noticed yet, which will remove them then."""
+        book = self._book
+        lock = await book.call(book.folder.lock, job_id)
+        if lock is not None:
+            await book.call(book.folder.remove, job_id)
+            await book.call(book.folder.unlock, lock)
 
     async def _expire(self, job: Job) -> None:
         await self._book.call(self._book.store.expire, job.id)
         await self._book.call(self._book.folder.remove, job.id)
         log.info("job expired", job=job.id)
 
+    # --- sweeping
+
     async def _sweep(self) -> None:
-        """Results go when they were kept for `keep_s`, what is known of a job when as much time has passed again."""
-        book, keep_s = self._book, self._book.limits.keep_s
         while True:
             try:
-                now = time.time()
-                for job in await book.call(book.store.finished, before=now - keep_s):
-                    if job.state == "succeeded":
-                        await self._expire(job)
-                old = await book.call(book.store.finished, before=now - 2 * keep_s)
-                await book.call(book.store.forget, [job.id for job in old])
+                await self._reclaim()
+                await self._forget()
             except Exception:  # a full disk must not end the sweeping that frees it
                 log.exception("the jobs' folder could not be swept")
-            await asyncio.sleep(min(SWEEP_S, keep_s))
+            await asyncio.sleep(min(SWEEP_S, self._book.limits.keep_s / 2))
+
+    async def _reclaim(self) -> None:
+        """Jobs that are running, but not in any process, wait again: theirs was killed."""
+        book = self._book
+        for job_id in await book.call(book.store.running):
+            lock = await book.call(book.folder.lock, job_id)
+            if lock is not None:
+                if await book.call(book.store.requeue, job_id, count_attempt=True):
+                    log.warning("job found without a process", job=job_id)
+                await book.call(book.folder.unlock, lock)
+        self._workers.wake()
+
+    async def _forget(self) -> None:
+        """Results go when they were kept for `keep_s`, what is known of a job when as much time has passed again."""
+        book, keep_s, now = self._book, self._book.limits.keep_s, time.time()
+        for job in await book.call(book.store.finished, before=now - keep_s):
+            if job.state == "succeeded":
+                await self._expire(job)
+        old = await book.call(book.store.finished, before=now - 2 * keep_s)
+        await book.call(book.store.forget, [job.id for job in old])
+        await book.call(book.folder.remove_all_but, await book.call(book.store.ids))

@@ -35,11 +35,15 @@ class Result:
 
 @dataclass(frozen=True)
 class Steps:
-    """How far a job is: `done` of `total` frames or tiles. `total` is None until it has been counted."""
+    """How far a job is: `done` of `total` frames or tiles. `total` is None until it has been counted.
+
+    `eta_s` is how long the rest should take, in seconds; None while that is not known, or the job does not run.
+    """
 
     unit: Literal["frames", "tiles"]
     done: int = 0
     total: int | None = None
+    eta_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,10 @@ class Job:
     finished_at: float | None = None
     attempts: int = 0
     """Starts since a segment was last finished."""
+    version: int = 1
+    """Grows with every change that its caller can see."""
+    waiting_for: str | None = None
+    """Why a queued job that was tried before waits: "memory", "disk space", "another try"."""
     problem: Facts | None = None
     """Why it failed, as a problem document."""
     result: Result | None = None

@@ -1,7 +1,7 @@
-"""The jobs' database: SQLite, one writer. What is written here has happened, whatever becomes of the process.
+"""The jobs' database: SQLite. What is written here has happened, whatever becomes of the process.
 
-WAL with synchronous=FULL: a commit survives a power cut, too. Every method is one transaction and blocks for some
-milliseconds: call them from a thread. Times are seconds since the epoch.
+Several processes may share it, on one machine. WAL with synchronous=FULL: a commit survives a power cut, too. Every
+method is one transaction and blocks for some milliseconds: call them from a thread. Times are seconds since the epoch.
 """
 
 import json
@@ -23,14 +23,18 @@ CREATE TABLE jobs (
     parameters TEXT NOT NULL,
     source TEXT NOT NULL,
     created_at REAL NOT NULL,
-    started_at REAL,
-    finished_at REAL,
-    attempts INTEGER NOT NULL DEFAULT 0,
     unit TEXT NOT NULL,
     done INTEGER NOT NULL DEFAULT 0,
     total INTEGER,
+    eta_s REAL,
+    started_at REAL,
+    finished_at REAL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    version INTEGER NOT NULL DEFAULT 1,
+    waiting_for TEXT,
     problem TEXT,
     result TEXT,
+    not_before REAL NOT NULL DEFAULT 0,
     bytes INTEGER NOT NULL,
     idempotency_key TEXT UNIQUE,
     fingerprint TEXT
@@ -45,51 +49,55 @@ CREATE TABLE segments (
     sha256 TEXT NOT NULL,
     PRIMARY KEY (job_id, number)
 ) STRICT;
-CREATE TABLE starts (at REAL NOT NULL) STRICT;
 """
 _COLUMNS = (
-    "id, kind, state, parameters, source, created_at, started_at, finished_at, attempts, "
-    "unit, done, total, problem, result"
+    "id, kind, state, parameters, source, created_at, unit, done, total, eta_s, "
+    "started_at, finished_at, attempts, version, waiting_for, problem, result"
 )
 _UNFINISHED = ", ".join(f"'{state}'" for state in UNFINISHED)
+_STOPPED = "eta_s = NULL, version = version + 1"
 
 
 class JobStore:
     """The database at `path`, made where there is none. Not thread-safe, but not bound to the thread that opened it.
 
-    Raises ValueError for a database of a newer version of this service.
+    Raises ValueError for a database of a newer version of this service, sqlite3.Error for what is none.
     """
 
     def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000"):
-            self._database.execute(f"PRAGMA {pragma}")
+        self._database = _connect(path, synchronous="FULL")
+        self._notes = _connect(path, synchronous="NORMAL")  # how far a job was is no loss, and a note shall not wait
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:
-            self._database.close()
             raise ValueError(f"its schema has version {version}, and this service knows {SCHEMA_VERSION}")
+        self._database.execute("PRAGMA journal_mode = WAL")
         if version == 0:
-            self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            with self._database:
+                self._database.execute("BEGIN IMMEDIATE")
+                if self._value("PRAGMA user_version") == 0:  # no other process was faster
+                    for statement in _SCHEMA.split(";"):
+                        self._database.execute(statement)
+                    self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def close(self) -> None:
-        """Writes the log back into the database."""
+        """The last one to close writes the log back into the database."""
+        self._notes.close()
         self._database.close()
 
     # --- the way of a job
-
-    def begin(self, *, now: float) -> int:
-        """A process starts: what ran when the last one ended waits again. The number of starts so far."""
-        with self._database:
-            self._database.execute("BEGIN IMMEDIATE")
-            self._database.execute("INSERT INTO starts VALUES (?)", (now,))
-            self._database.execute("UPDATE jobs SET state = 'queued' WHERE state = 'running'")
-            return int(self._value("SELECT count(*) FROM starts"))
 
     def add(self, job: Job, *, key: str | None = None, fingerprint: str | None = None) -> bool:
         """A new job; False, and nothing written, where the key is another job's."""
         try:
             self._database.execute(
-                f"INSERT INTO jobs ({_COLUMNS}, bytes, idempotency_key, fingerprint) VALUES ({', '.join('?' * 17)})",
+                f"INSERT INTO jobs ({_COLUMNS}, bytes, idempotency_key, fingerprint) VALUES ({', '.join('?' * 20)})",
                 (*_row(job), job.source.bytes, key, fingerprint),
             )
         except sqlite3.IntegrityError:
@@ -99,31 +107,41 @@ class JobStore:
         return True
 
     def start(self, job_id: str, *, now: float) -> bool:
-        """From queued to running; False if it is not queued (canceled meanwhile)."""
+        """From queued to running; False if it is not queued (canceled, or another process was faster)."""
         return self._change(
-            "UPDATE jobs SET state = 'running', started_at = coalesce(started_at, ?), attempts = attempts + 1 "
-            "WHERE id = ? AND state = 'queued'",
+            "UPDATE jobs SET state = 'running', started_at = coalesce(started_at, ?), attempts = attempts + 1, "
+            f"waiting_for = NULL, {_STOPPED} WHERE id = ? AND state = 'queued'",
             (now, job_id),
         )
 
-    def requeue(self, job_id: str, *, count_attempt: bool) -> bool:
-        """From running to queued, to be gone on with; an orderly interruption is no attempt."""
+    def requeue(
+        self, job_id: str, *, count_attempt: bool, not_before: float = 0.0, waiting_for: str | None = None
+    ) -> bool:
+        """From running to queued, to be gone on with. An orderly interruption is no attempt."""
         return self._change(
-            "UPDATE jobs SET state = 'queued', attempts = attempts - ? WHERE id = ? AND state = 'running'",
-            (0 if count_attempt else 1, job_id),
+            f"UPDATE jobs SET state = 'queued', attempts = attempts - ?, not_before = ?, waiting_for = ?, {_STOPPED} "
+            "WHERE id = ? AND state = 'running'",
+            (0 if count_attempt else 1, not_before, waiting_for, job_id),
         )
 
-    def progress(self, job_id: str, steps: Steps) -> None:
-        """Notes how far it is."""
-        self._change("UPDATE jobs SET done = ?, total = ? WHERE id = ?", (steps.done, steps.total, job_id))
+    def note(self, job_id: str, steps: Steps) -> bool:
+        """How far it is; False if it is not running any more."""
+        with closing(
+            self._notes.execute(
+                "UPDATE jobs SET done = ?, total = ?, eta_s = ?, version = version + 1 "
+                "WHERE id = ? AND state = 'running'",
+                (steps.done, steps.total, steps.eta_s, job_id),
+            )
+        ) as cursor:
+            return cursor.rowcount > 0
 
     def succeed(self, job_id: str, result: Result, *, now: float) -> bool:
         """From running to succeeded; False if it is not running (canceled meanwhile). Its segments are forgotten."""
         with self._database:
             self._database.execute("BEGIN IMMEDIATE")
             changed = self._change(
-                "UPDATE jobs SET state = 'succeeded', result = ?, bytes = ?, finished_at = ?, "
-                "done = coalesce(total, done) WHERE id = ? AND state = 'running'",
+                f"UPDATE jobs SET state = 'succeeded', result = ?, bytes = ?, finished_at = ?, {_STOPPED} "
+                "WHERE id = ? AND state = 'running'",
                 (json.dumps(asdict(result)), result.bytes, now, job_id),
             )
             if changed:
@@ -139,9 +157,9 @@ class JobStore:
         return self._end(job_id, "canceled", now=now)
 
     def expire(self, job_id: str) -> bool:
-        """From succeeded to expired: its result is gone."""
+        """From succeeded to expired: its result is to go."""
         return self._change(
-            "UPDATE jobs SET state = 'expired', bytes = 0 WHERE id = ? AND state = 'succeeded'", (job_id,)
+            f"UPDATE jobs SET state = 'expired', bytes = 0, {_STOPPED} WHERE id = ? AND state = 'succeeded'", (job_id,)
         )
 
     def forget(self, job_ids: Iterable[str]) -> None:
@@ -185,18 +203,22 @@ class JobStore:
         rows = self._rows(f"SELECT {_COLUMNS}, fingerprint FROM jobs WHERE idempotency_key = ?", (key,))
         return (_job(rows[0][:-1]), str(rows[0][-1])) if rows else None
 
-    def next_queued(self, *, kinds: Sequence[Kind], except_for: Sequence[str]) -> Job | None:
-        """The one that has waited longest, of these kinds and none of these ids."""
+    def next_queued(self, *, kinds: Sequence[Kind], now: float) -> Job | None:
+        """The one of these kinds that has waited longest, and waits for nothing else."""
         return next(
             iter(
                 self._jobs(
-                    f"WHERE state = 'queued' AND kind IN ({_marks(kinds)}) AND id NOT IN ({_marks(except_for)}) "
+                    f"WHERE state = 'queued' AND not_before <= ? AND kind IN ({', '.join('?' * len(kinds))}) "
                     "ORDER BY created_at, id LIMIT 1",
-                    (*kinds, *except_for),
+                    (now, *kinds),
                 )
             ),
             None,
         )
+
+    def running(self) -> list[str]:
+        """The ids of the jobs that run, or ran when their process was killed."""
+        return [str(row[0]) for row in self._rows("SELECT id FROM jobs WHERE state = 'running'", ())]
 
     def unfinished(self) -> int:
         """How many jobs wait or run."""
@@ -223,7 +245,7 @@ class JobStore:
         with self._database:
             self._database.execute("BEGIN IMMEDIATE")
             changed = self._change(
-                f"UPDATE jobs SET state = ?, problem = ?, finished_at = ?, bytes = 0 "
+                f"UPDATE jobs SET state = ?, problem = ?, finished_at = ?, bytes = 0, waiting_for = NULL, {_STOPPED} "
                 f"WHERE id = ? AND state IN ({_UNFINISHED})",
                 (state, problem, now, job_id),
             )
@@ -245,8 +267,11 @@ class JobStore:
         return self._rows(sql, ())[0][0]
 
 
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
+def _connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    for pragma in (f"synchronous = {synchronous}", "foreign_keys = ON", "busy_timeout = 5000"):
+        database.execute(f"PRAGMA {pragma}")
+    return database
 
 
 def _row(job: Job) -> tuple[object, ...]:
@@ -258,20 +283,16 @@ def _row(job: Job) -> tuple[object, ...]:
         json.dumps(job.parameters),
         json.dumps(asdict(job.source)),
         job.created_at,
-        job.started_at,
-        job.finished_at,
-        job.attempts,
-        job.steps.unit,
-        job.steps.done,
-        job.steps.total,
+        *(job.steps.unit, job.steps.done, job.steps.total, job.steps.eta_s),
+        *(job.started_at, job.finished_at, job.attempts, job.version, job.waiting_for),
         None if job.problem is None else json.dumps(job.problem),
         None if job.result is None else json.dumps(asdict(job.result)),
     )
 
 
 def _job(row: Sequence[Any]) -> Job:
-    job_id, kind, state, parameters, source, created_at, started_at, finished_at, attempts, *rest = row
-    unit, done, total, problem, result = rest
+    job_id, kind, state, parameters, source, created_at, unit, done, total, eta_s, *rest = row
+    started_at, finished_at, attempts, version, waiting_for, problem, result = rest
     return Job(
         id=job_id,
         kind=kind,
@@ -279,10 +300,12 @@ def _job(row: Sequence[Any]) -> Job:
         parameters=json.loads(parameters),
         source=Source(**json.loads(source)),
         created_at=created_at,
-        steps=Steps(unit, done, total),
+        steps=Steps(unit, done, total, eta_s),
         started_at=started_at,
         finished_at=finished_at,
         attempts=attempts,
+        version=version,
+        waiting_for=waiting_for,
         problem=None if problem is None else json.loads(problem),
         result=None if result is None else Result(**json.loads(result)),
     )

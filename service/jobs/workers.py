@@ -24,8 +24,8 @@ from service.problems import problem_document
 P = ParamSpec("P")
 T = TypeVar("T")
 
-TICK_S = 0.25  # between two looks at a running job's progress
-NOTE_S = 5.0  # between two notes of it in the database
+LOOK_S = 0.5  # between two looks for jobs that other processes have accepted, or that need wait no longer
+TICK_S = 0.25  # between two notes of a running job's progress, and two looks whether it was canceled elsewhere
 FULL_DISK_WAIT_S = 15.0
 OVERLOADED_WAIT_S = 2.0
 DATABASE_RETRY_S = 1.0
@@ -46,94 +46,95 @@ class JobWorkers:
         self._workers = workers
         self._max_attempts = max_attempts
         self._running: dict[str, tuple[Kind, asyncio.Task[None]]] = {}
-        self._not_before: dict[str, float] = {}  # monotonic, of jobs that wait for something
         self._news = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
+        self._closing = False
 
     def start(self) -> None:
         """Begin to take jobs."""
         self._loop = asyncio.create_task(self._serve())
 
     def wake(self) -> None:
-        """There is a new job, or a change that may let one run."""
+        """There is a new job, or a free worker."""
         self._news.set()
 
     def stop(self, job_id: str) -> bool:
-        """Stop the job's task, which has been canceled; whether it was running. Its files go when it has ended."""
-        self._not_before.pop(job_id, None)
-        self._book.waiting_for.pop(job_id, None)
+        """Stop the job's task, which has been canceled; whether it runs here. Its files go when it has ended."""
         entry = self._running.get(job_id)
         if entry is not None:
             entry[1].cancel()
         return entry is not None
 
     async def aclose(self) -> None:
-        """Interrupt what is running; it goes on when the service starts again."""
+        """Interrupt what is running; it goes on when a process finds it."""
+        self._closing = True
+        self.wake()
+        if self._loop is not None:
+            await self._loop  # not cancelled: what it has begun to start must be in _running, or not started
         tasks = [task for _, task in self._running.values()]
-        for task in [self._loop, *tasks]:
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(*tasks, *([self._loop] if self._loop else []), return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self) -> None:
-        while True:
+        while not self._closing:
             self._news.clear()
             try:
-                job = await self._next()
+                taken = await self._take()
             except sqlite3.Error:  # a full disk, mostly
                 log.exception("the jobs' database could not be used")
                 await asyncio.sleep(DATABASE_RETRY_S)
                 continue
-            if job is None:
+            if not taken and not self._closing:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self._pause_s()):
+                    async with asyncio.timeout(LOOK_S):
                         await self._news.wait()
-                continue
-            task = asyncio.create_task(self._run(job))
-            self._running[job.id] = (job.kind, task)
-            task.add_done_callback(functools.partial(self._ended, job.id))
+
+    async def _take(self) -> bool:
+        """Begins the next job; False if there is none, or no worker for it."""
+        if len(self._running) >= self._workers:
+            return False
+        videos = sum(kind == "video" for kind, _ in self._running.values())
+        kinds = [kind for kind in get_args(Kind) if kind != "video" or videos < max(1, self._workers - 1)]
+        book = self._book
+        job = await book.call(book.store.next_queued, kinds=kinds, now=time.time())
+        if job is None:
+            return False
+        lock = await book.call(book.folder.lock, job.id)
+        if lock is None:
+            if not await asyncio.to_thread(book.folder.of(job.id).exists):
+                await self._insist(book.store.fail, job.id, _lost(job), now=time.time())
+            return False
+        try:
+            started = await book.call(book.store.start, job.id, now=time.time())
+            job = await book.get(job.id)
+        except sqlite3.Error:
+            await book.call(book.folder.unlock, lock)
+            raise
+        if not started:
+            await book.call(book.folder.unlock, lock)
+            return True  # it was canceled a moment ago; there may be others
+        task = asyncio.create_task(self._run(job, lock))
+        self._running[job.id] = (job.kind, task)
+        task.add_done_callback(functools.partial(self._ended, job.id))
+        return True
 
     def _ended(self, job_id: str, _: asyncio.Task[None]) -> None:
         del self._running[job_id]
         self.wake()
 
-    async def _next(self) -> Job | None:
-        """The next job, set to running."""
-        if len(self._running) >= self._workers:
-            return None
-        videos = sum(kind == "video" for kind, _ in self._running.values())
-        kinds = [kind for kind in get_args(Kind) if kind != "video" or videos < max(1, self._workers - 1)]
-        now = time.monotonic()
-        waiting = [job_id for job_id, at in self._not_before.items() if at > now]
-        job = await self._book.call(self._book.store.next_queued, kinds=kinds, except_for=waiting)
-        if job is None:
-            return None
-        self._news.set()  # should this one be canceled in a moment, there may be others
-        self._not_before.pop(job.id, None)
-        self._book.waiting_for.pop(job.id, None)
-        await self._book.call(self._book.store.start, job.id, now=time.time())
-        started = await self._book.call(self._book.store.get, job.id)
-        return started if started is not None and started.state == "running" else None
-
-    def _pause_s(self) -> float | None:
-        """Seconds until a job that waits may be tried again."""
-        now = time.monotonic()
-        times = [at - now for at in self._not_before.values()]
-        return max(min(times), 0.01) if times else None
-
     # --- one job
 
-    async def _run(self, job: Job) -> None:
+    async def _run(self, job: Job, lock: int) -> None:
         began = time.monotonic()
         try:
             await self._attempt(job)
         except asyncio.CancelledError:
             await self._insist(self._book.store.requeue, job.id, count_attempt=False)  # unless it was canceled
-            raise
         except Exception as error:  # noqa: BLE001 - whatever a task raises is its job's end, not the workers'
             await self._take_back(job, error)
         finally:
-            await self._tidy_up(job, seconds=time.monotonic() - began)
+            await self._tidy_up(job, lock, seconds=time.monotonic() - began)
 
     async def _attempt(self, job: Job) -> None:
         book = self._book
@@ -141,59 +142,57 @@ class JobWorkers:
             raise InternalError(f"The job was started {job.attempts - 1} times and never came to an end.")
         folder = book.folder.of(job.id)
         segments = await asyncio.to_thread(_intact, folder, await book.call(book.store.segments, job.id))
-        run = JobRun(job, folder, segments=segments, note_segment=lambda segment: self._note_segment(job.id, segment))
-        book.progress[job.id] = run.progress
-        await book.publish(job.id, "state")
-        ticker = asyncio.create_task(self._tick(run))
+        run = JobRun(job, folder, segments=segments, note_segment=functools.partial(self._note_segment, job.id))
+        watcher = asyncio.create_task(self._watch(run))
         try:
             outcome = await self._tasks[job.kind](run)
             result = await asyncio.to_thread(_result, outcome)
-            await book.call(book.store.progress, job.id, run.progress.steps())
-            await book.call(book.store.succeed, job.id, result, now=time.time())
         finally:
-            ticker.cancel()
-            await asyncio.gather(ticker, return_exceptions=True)
-            book.progress.pop(job.id, None)
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+        await book.call(book.store.note, job.id, run.progress.steps())
+        await book.call(book.store.succeed, job.id, result, now=time.time())
 
     async def _note_segment(self, job_id: str, segment: Segment) -> None:
         if not await self._book.call(self._book.store.add_segment, job_id, segment):
             await asyncio.Event().wait()  # it was canceled, and so will this task be in a moment
 
-    async def _tick(self, run: JobRun) -> None:
-        """Tell of the progress, and note it now and then: a restart shows it until the job runs again."""
-        told = noted = run.progress.steps()
-        noted_at = time.monotonic()
+    async def _watch(self, run: JobRun) -> None:
+        """Note the progress, and stop the task when the job was canceled by another process."""
+        noted = run.job.steps
         while True:
             await asyncio.sleep(TICK_S)
             steps = run.progress.steps()
-            if steps != told:
-                told = steps
-                await self._book.publish(run.job.id, "progress")
-            if steps != noted and time.monotonic() - noted_at > NOTE_S:
-                noted, noted_at = steps, time.monotonic()
-                await self._book.call(self._book.store.progress, run.job.id, steps)
+            with suppress(sqlite3.Error):  # a note that the disk has no room for is no loss
+                if (steps.done, steps.total) != (noted.done, noted.total):
+                    noted = steps
+                    runs = await self._book.call(self._book.store.note, run.job.id, steps)
+                else:
+                    runs = run.job.id in await self._book.call(self._book.store.running)
+                if not runs:
+                    self.stop(run.job.id)
 
     async def _take_back(self, job: Job, error: Exception) -> None:
         """It goes back into the queue where that may help; else it has failed."""
         book = self._book
-        current = await book.get(job.id)
-        wait_s, reason = _wait(error, attempts=current.attempts)
+        attempts = (await book.get(job.id)).attempts
+        wait_s, reason = _wait(error, attempts=attempts)
         blameless = isinstance(error, Overloaded | Unavailable) or reason == "disk space"
         permanent = isinstance(error, ServiceError) and not error.retryable
-        if permanent or (not blameless and current.attempts >= self._max_attempts):
+        if permanent or (not blameless and attempts >= self._max_attempts):
             problem = error if isinstance(error, ServiceError) else InternalError("The job failed; see the log.")
-            log.log(
-                logging.INFO if permanent else logging.ERROR,
-                "job failed",
-                job=job.id,
-                exc_info=None if permanent else error,
-            )
+            level = logging.INFO if permanent else logging.ERROR
+            log.log(level, "job failed", job=job.id, detail=str(error), exc_info=None if permanent else error)
             await self._insist(book.store.fail, job.id, problem_document(problem, request_id=job.id), now=time.time())
             return
-        log.warning("job interrupted", job=job.id, waits_for=reason, wait_s=wait_s, exc_info=error)
-        if await self._insist(book.store.requeue, job.id, count_attempt=not blameless):
-            self._not_before[job.id] = time.monotonic() + wait_s
-            book.waiting_for[job.id] = reason
+        log.warning("job interrupted", job=job.id, waits_for=reason, wait_s=wait_s, detail=str(error))
+        await self._insist(
+            book.store.requeue,
+            job.id,
+            count_attempt=not blameless,
+            not_before=time.time() + wait_s,
+            waiting_for=reason,
+        )
 
     async def _insist(self, change: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Tell the database, however long its disk may be full: a job must not be running where nobody runs it."""
@@ -202,20 +201,24 @@ class JobWorkers:
                 return await self._book.call(change, *args, **kwargs)
             except sqlite3.Error:
                 log.exception("the jobs' database could not be written")
+                if self._closing:
+                    raise  # another process will find the job
                 await asyncio.sleep(DATABASE_RETRY_S)
 
-    async def _tidy_up(self, job: Job, *, seconds: float) -> None:
-        """What is not needed any more is removed, and the end is told."""
+    async def _tidy_up(self, job: Job, lock: int, *, seconds: float) -> None:
+        """What is not needed any more is removed, and others may run what is not finished."""
         book = self._book
         current = await book.call(book.store.get, job.id)
-        keep: set[str] | None = None
-        if current is not None and current.state == "succeeded" and current.result is not None:
-            keep = {current.result.file}
-        if current is None or current.state != "queued":
-            await asyncio.to_thread(_keep_only, book.folder.of(job.id), keep or set())
-        if current is not None:
-            log.info("job", job=job.id, kind=job.kind, state=current.state, seconds=round(seconds, 3))
-            await book.publish(job.id, "state")
+        state = current.state if current is not None else "forgotten"
+        if state != "queued":
+            result = current.result if current is not None and state == "succeeded" else None
+            await asyncio.to_thread(_keep_only, book.folder.of(job.id), result.file if result else None)
+        await book.call(book.folder.unlock, lock)
+        log.info("job", job=job.id, kind=job.kind, state=state, seconds=round(seconds, 3))
+
+
+def _lost(job: Job) -> dict[str, object]:
+    return problem_document(InternalError("The job's files are not there any more."), request_id=job.id)
 
 
 def _wait(error: Exception, *, attempts: int) -> tuple[float, str]:
@@ -258,15 +261,13 @@ def _result(outcome: Outcome) -> Result:
     )
 
 
-def _keep_only(folder: Path, names: set[str]) -> None:
-    """Empties the folder but for these files, and removes it if nothing is to stay."""
-    if not names:
+def _keep_only(folder: Path, name: str | None) -> None:
+    """Empties the folder but for this file, and removes it if there is none to stay."""
+    if name is None:
         shutil.rmtree(folder, ignore_errors=True)
         return
     for entry in folder.iterdir():
-        if entry.name in names:
-            continue
         if entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)
-        else:
+        elif entry.name != name:
             entry.unlink(missing_ok=True)

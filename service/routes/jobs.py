@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
@@ -24,8 +25,8 @@ from service.errors import (
     JobNotReady,
     ServiceError,
     StorageFull,
+    UnknownJob,
 )
-from service.jobs.feed import END
 from service.jobs.queue import JobQueue
 from service.jobs.record import Job, Source, Steps
 from service.jobs.upload import ReceivedFile, receive_file
@@ -40,9 +41,9 @@ from service.upscaler import UpscaleParams, Upscaler
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 HEARTBEAT_S = 15.0  # of silence in a stream of events, after which a comment keeps proxies from closing it
-DRAIN_LOOK_S = 1.0  # between two looks for a shutdown, which a stream of events must not hold up
 RECONNECT_MS = 1000
 POLL_S = 2  # advised between two questions for a job that has not ended
+_VERSION = re.compile(r"[0-9]{1,18}")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -235,34 +236,32 @@ async def follow_job(
     readiness: TheReadiness,
     last_event_id: Annotated[str | None, Header(description="The stream goes on after that event")] = None,
 ) -> Response:
-    """Server-sent events (the browser's EventSource). An event's `id` says where to go on after the connection was
-    lost; an unknown one, or none, begins with the job as it is.
+    """Server-sent events (the browser's EventSource). Each carries the whole document, so who was away misses nothing
+    by getting the newest only; an event's `id`, sent as Last-Event-ID, keeps what was seen from being sent again.
     """
     job = await jobs.get(shorten(job_id))
-    if job.finished and last_event_id == END:
+    seen = int(last_event_id) if last_event_id and _VERSION.fullmatch(last_event_id) else 0
+    if job.finished and seen >= job.version:
         return Response(status_code=204)
-    content = _ended(jobs, job) if job.finished else _events(jobs, job, last_event_id, readiness)
+    content = _events(jobs, job.id, seen, readiness)
     return EventStreamResponse(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
-async def _ended(jobs: JobQueue, job: Job) -> AsyncIterator[bytes]:
-    yield format_sse_event(event="state", id=END, data_str=json.dumps(jobs.document(job)))
-
-
-async def _events(jobs: JobQueue, job: Job, last_event_id: str | None, readiness: TheReadiness) -> AsyncIterator[bytes]:
+async def _events(jobs: JobQueue, job_id: str, seen: int, readiness: TheReadiness) -> AsyncIterator[bytes]:
     yield format_sse_event(retry=RECONNECT_MS)
-    silent_s = 0.0
-    async for event in jobs.follow(job, last_event_id, patience_s=DRAIN_LOOK_S):
-        if event is not None:
-            silent_s = 0.0
-            yield format_sse_event(event=event.name, id=event.id, data_str=json.dumps(event.document))
-            continue
-        if readiness.draining:
-            return  # the client comes back, to a process that stays
-        silent_s += DRAIN_LOOK_S
-        if silent_s >= HEARTBEAT_S:
-            silent_s = 0.0
-            yield format_sse_event(comment="still here")
+    state = ""
+    told_at = time.monotonic()
+    with suppress(UnknownJob):  # forgotten meanwhile
+        async for job in jobs.follow(job_id, seen):
+            if job is not None:
+                name = "progress" if job.state == state else "state"
+                state, told_at = job.state, time.monotonic()
+                yield format_sse_event(event=name, id=str(job.version), data_str=json.dumps(jobs.document(job)))
+            elif time.monotonic() - told_at > HEARTBEAT_S:
+                told_at = time.monotonic()
+                yield format_sse_event(comment="still here")
+            if readiness.draining:
+                return  # the client comes back, to a process that stays
 
 
 @router.get(

@@ -70,12 +70,12 @@ def test_killed_in_the_middle_of_an_upload_it_keeps_nothing(launch: Launch, tmp_
 
     sender = threading.Thread(target=trickle)
     sender.start()
-    assert eventually(lambda: any((jobs / "incoming").iterdir()))
+    assert eventually(lambda: any(jobs.glob("incoming/*/*/input")))
     kill(server)
     halt.set()
     sender.join()
     launch(jobs=jobs)
-    assert list((jobs / "incoming").iterdir()) == []
+    assert eventually(lambda: not any(jobs.glob("incoming/*/*/input")))
 
 
 def test_a_stop_interrupts_jobs_ends_their_streams_and_the_next_start_goes_on(launch: Launch, tmp_path: Path) -> None:
@@ -103,11 +103,36 @@ def test_a_stop_interrupts_jobs_ends_their_streams_and_the_next_start_goes_on(la
         assert np.array_equal(as_pixels(client.get(f"{path}/result").content), oracles.blur(lr, 2))
 
 
-def test_two_processes_never_share_a_folder(launch: Launch, oracle_store: Path, tmp_path: Path) -> None:
+def test_replicas_that_share_a_folder_share_the_jobs(launch: Launch, tmp_path: Path) -> None:
     jobs = tmp_path / "jobs"
-    launch(jobs=jobs)
+    large = [pixels(900, 900, seed=seed) for seed in range(2)]
+    first, second = launch(**SLOW, jobs=jobs), launch(**SLOW, jobs=jobs)
+    with first.client() as a, second.client() as b:
+        paths = [hand_in(a, as_file(lr), model="blur").headers["location"] for lr in large]
+        assert eventually(lambda: {state(b, path) for path in paths} == {"running"})  # one in each process
+        waiting = hand_in(b).headers["location"]
+        assert state(a, waiting) == "queued"
+        kill(first)
+        for path, lr in zip(paths, large, strict=True):
+            assert eventually(partial(_succeeded, b, path), timeout_s=120)
+            assert np.array_equal(as_pixels(b.get(f"{path}/result").content), oracles.blur(lr, 2))
+        assert eventually(partial(_succeeded, b, waiting))
+
+
+def test_a_folder_that_cannot_be_used_stops_the_start(oracle_store: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
     ended = subprocess.run(
-        [sys.executable, "-m", "service", "--port", "0", "--store", str(oracle_store), "--jobs", str(jobs)],
+        [
+            sys.executable,
+            "-m",
+            "service",
+            "--port",
+            "0",
+            "--store",
+            str(oracle_store),
+            "--jobs",
+            str(tmp_path / "file"),
+        ],
         cwd=REPOSITORY,
         env=os.environ,
         capture_output=True,
@@ -116,6 +141,6 @@ def test_two_processes_never_share_a_folder(launch: Launch, oracle_store: Path, 
         check=False,
     )
     assert ended.returncode == 2
-    assert f"{jobs}: another process works on the jobs in this folder" in ended.stderr
+    assert f"{tmp_path / 'file'}: the jobs' folder cannot be used" in ended.stderr
     assert "SR_JOBS" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -1,6 +1,7 @@
 """Jobs for tests: records, and tasks whose every step the test decides."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -23,7 +24,7 @@ async def hand_in(queue: JobQueue, content: bytes = b"0123456789", *, kind: Kind
     """The job, accepted; `options` are `key` and `fingerprint`."""
     job_id, file = await queue.begin_upload()
     source = Source(len(content), "0" * 64, "image/png")
-    new = Job(job_id, kind, "queued", {}, source, asyncio.get_running_loop().time(), Steps("tiles"))
+    new = Job(job_id, kind, "queued", {}, source, time.time(), Steps("tiles"))
     key, fingerprint = options.get("key"), options.get("fingerprint", "same")
     try:
         file.write(content)

@@ -26,10 +26,10 @@ def test_nothing_is_foretold_of_what_has_not_begun() -> None:
     clock = Clock()
     made = Progress(Steps("frames"), clock=clock)
     made.advance()
-    assert made.eta_s() is None  # the total is not known
+    assert made.steps().eta_s is None  # the total is not known
     made.expect(10)
     clock.now += 5
-    assert made.eta_s() is None  # nor is the speed
+    assert made.steps().eta_s is None  # nor is the speed
 
 
 def test_a_steady_job_is_foretold_exactly() -> None:
@@ -38,8 +38,8 @@ def test_a_steady_job_is_foretold_exactly() -> None:
     for done in range(1, 100):
         clock.now += 2
         made.advance()
-        assert made.eta_s() == pytest.approx(2 * (100 - done))
-    assert made.steps() == Steps("frames", 99, 100)
+        assert made.steps().eta_s == pytest.approx(2 * (100 - done))
+    assert (made.steps().done, made.steps().total) == (99, 100)
 
 
 def test_time_passes_between_steps_too() -> None:
@@ -48,9 +48,9 @@ def test_time_passes_between_steps_too() -> None:
     clock.now += 10
     made.advance()
     clock.now += 4
-    assert made.eta_s() == pytest.approx(26)
+    assert made.steps().eta_s == pytest.approx(26)
     clock.now += 100  # a step that takes longer than any before says nothing of the others
-    assert made.eta_s() == pytest.approx(20)
+    assert made.steps().eta_s == pytest.approx(20)
 
 
 def test_the_forecast_converges_when_the_speed_changes() -> None:
@@ -61,7 +61,7 @@ def test_the_forecast_converges_when_the_speed_changes() -> None:
         clock.now += 1.0 if done <= 100 else 3.0  # three times as slow from a quarter on
         made.advance()
         truth = sum(1.0 if step <= 100 else 3.0 for step in range(done + 1, 401))
-        eta_s = made.eta_s()
+        eta_s = made.steps().eta_s
         assert eta_s is not None
         errors.append(abs(eta_s - truth) / truth)
     assert errors[98] > 0.5  # it cannot know
@@ -74,8 +74,8 @@ def test_what_an_earlier_run_did_says_nothing_of_the_speed() -> None:
     made = progress(clock, 1000, done=900)
     clock.now += 5
     made.advance()
-    assert made.eta_s() == pytest.approx(5 * 99)
-    assert made.steps() == Steps("frames", 901, 1000)
+    assert made.steps().eta_s == pytest.approx(5 * 99)
+    assert made.steps().done == 901
 
 
 def test_memory_is_bounded_and_the_forecast_stays_right() -> None:
@@ -85,7 +85,7 @@ def test_memory_is_bounded_and_the_forecast_stays_right() -> None:
         clock.now += 0.5
         made.advance()
     assert len(made._marks) <= MAX_MARKS
-    assert made.eta_s() == pytest.approx(25_000, rel=0.001)
+    assert made.steps().eta_s == pytest.approx(25_000, rel=0.001)
 
 
 def test_steps_may_be_counted_from_many_threads() -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import errno
+import os
+import shutil
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -23,7 +25,6 @@ from service.errors import (
 )
 from service.jobs import queue as queue_module
 from service.jobs import workers as workers_module
-from service.jobs.feed import END
 from service.jobs.queue import JobQueue
 from service.jobs.record import Job, Kind
 from service.jobs.run import JobRun, JobTask, Outcome
@@ -49,8 +50,9 @@ async def opened(
 
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TICK_S", "FULL_DISK_WAIT_S", "OVERLOADED_WAIT_S", "FIRST_RETRY_S", "DATABASE_RETRY_S"):
+    for name in ("LOOK_S", "TICK_S", "FULL_DISK_WAIT_S", "OVERLOADED_WAIT_S", "FIRST_RETRY_S", "DATABASE_RETRY_S"):
         monkeypatch.setattr(workers_module, name, 0.01)
+    monkeypatch.setattr(queue_module, "FOLLOW_S", 0.002)
 
 
 def run(scenario: Scenario) -> None:
@@ -77,6 +79,10 @@ def test_a_job_is_run_and_its_result_kept_without_its_input(tmp_path: Path) -> N
             await until(lambda: _async(files(tmp_path, done) == ["result.png"]))
 
     run(scenario)
+
+
+def uploads(path: Path) -> list[Path]:
+    return list(path.glob("incoming/*/*/"))
 
 
 async def _async(value: bool) -> bool:
@@ -236,13 +242,13 @@ def test_what_lacks_a_resource_waits_for_it_without_end(
             accepted = await hand_in(queue)
 
             async def told() -> bool:
-                return queue.document(await queue.get(accepted.id))["waiting_for"] == what
+                return (await queue.get(accepted.id)).waiting_for == what
 
             await until(told)
             done = await until_state(queue, accepted.id, "succeeded", "failed")
             assert done.state == "succeeded"
             assert len(task.started) == 5
-            assert queue.document(done)["waiting_for"] is None
+            assert done.waiting_for is None
 
     run(scenario)
 
@@ -348,7 +354,7 @@ def test_a_job_that_ends_the_process_each_time_is_given_up(tmp_path: Path) -> No
         store = JobStore(tmp_path / "jobs.sqlite3")
         for _ in range(3):  # as a process that is killed leaves it
             assert store.start(accepted.id, now=0.0)
-            store.begin(now=0.0)
+            assert store.requeue(accepted.id, count_attempt=True)
         store.close()
         task = Scripted()
         task.gate.set()
@@ -361,27 +367,105 @@ def test_a_job_that_ends_the_process_each_time_is_given_up(tmp_path: Path) -> No
     run(scenario)
 
 
-def test_files_that_belong_to_no_job_are_removed_at_the_start(tmp_path: Path) -> None:
+def test_files_that_belong_to_no_job_are_removed_when_they_are_old(tmp_path: Path) -> None:
     async def scenario() -> None:
-        for stray in ("a" * 32, "incoming/" + "b" * 32):
-            (tmp_path / stray).mkdir(parents=True)
-            (tmp_path / stray / "input").write_bytes(b"x")
+        old, new = tmp_path / ("a" * 32), tmp_path / ("b" * 32)
+        for stray in (old, new, tmp_path / "incoming" / "dead" / ("c" * 32)):
+            stray.mkdir(parents=True)
+            (stray / "input").write_bytes(b"x")
+        os.utime(old, (1.0, 1.0))
         (tmp_path / "somebody's notes").write_text("not ours")
         async with opened(tmp_path, Scripted()):
-            assert not (tmp_path / ("a" * 32)).exists()
-            assert list((tmp_path / "incoming").iterdir()) == []
+            await until(lambda: _async(not old.exists()))
+            assert new.exists()  # another process may be about to write it down
+            assert not (tmp_path / "incoming" / "dead").exists()
+            assert len(list((tmp_path / "incoming").iterdir())) == 1
             assert (tmp_path / "somebody's notes").exists()
+        assert list((tmp_path / "incoming").iterdir()) == []
 
     run(scenario)
 
 
-def test_one_folder_has_one_process(tmp_path: Path) -> None:
+def test_a_job_whose_files_are_gone_fails(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path, Scripted()):
-            with pytest.raises(StoreError, match="SR_JOBS"):
-                new_book(tmp_path)
+        task = Scripted()
+        async with opened(tmp_path, task) as queue:
+            first, lost = await hand_in(queue), await hand_in(queue)
+            shutil.rmtree(tmp_path / lost.id)
+            task.gate.set()
+            assert (await until_state(queue, lost.id, "failed", "succeeded")).state == "failed"
+            assert (await until_state(queue, first.id, "failed", "succeeded")).state == "succeeded"
 
     run(scenario)
+
+
+# --- several processes, here several queues: their locks know no difference
+
+
+def test_processes_share_the_work_and_none_does_what_another_does(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        tasks = [Scripted() for _ in range(3)]
+        async with opened(tmp_path, tasks[0]) as a, opened(tmp_path, tasks[1]) as b, opened(tmp_path, tasks[2]) as c:
+            jobs = [await hand_in(a) for _ in range(9)]
+            await until(lambda: _async(all(task.started for task in tasks)))
+            for task in tasks:
+                task.gate.set()
+            for accepted in jobs:
+                done = await until_state(c, accepted.id, "succeeded")
+                assert b.result_path(done).read_bytes() == b"0123456789"
+            assert sorted(job_id for task in tasks for job_id in task.started) == sorted(job.id for job in jobs)
+
+    run(scenario)
+
+
+def test_a_job_is_canceled_and_followed_through_any_process(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        task = Scripted()
+        async with opened(tmp_path, task) as runs, opened(tmp_path, Scripted(), workers=0) as other:
+            accepted = await hand_in(other)
+            await until_state(other, accepted.id, "running")
+            heard: list[str] = []
+
+            async def listen() -> None:
+                heard.extend([job.state async for job in other.follow(accepted.id, 0) if job is not None])
+
+            listening = asyncio.create_task(listen())
+            await asyncio.sleep(0.05)
+            began = time.monotonic()
+            assert (await other.cancel(accepted.id)).state == "canceled"
+            await until(lambda: _async(task.ended == [accepted.id]))
+            assert time.monotonic() - began < 1
+            await listening
+            assert heard[-1] == "canceled"
+            await until(lambda: _async(files(tmp_path, accepted) == []))
+            assert (await runs.get(accepted.id)).state == "canceled"
+
+    run(scenario)
+
+
+def test_a_job_whose_process_was_killed_is_found_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "SWEEP_S", 0.01)
+
+    async def scenario() -> None:
+        busy, free = Scripted(), Scripted()
+        free.gate.set()
+        async with opened(tmp_path, busy) as first:
+            accepted, orphan = await hand_in(first), await hand_in(first)
+            await until_state(first, accepted.id, "running")
+            store = JobStore(tmp_path / "jobs.sqlite3")
+            assert store.start(orphan.id, now=0.0)  # as by a process that has been killed since: nobody has its lock
+            store.close()
+            async with opened(tmp_path, free) as second:
+                done = await until_state(second, orphan.id, "succeeded")
+                assert done.attempts == 2
+                assert (await second.get(accepted.id)).state == "running"  # which is another's, and alive
+                busy.gate.set()
+                await until_state(second, accepted.id, "succeeded")
+
+    run(scenario)
+
+
+# --- folders that cannot be used
 
 
 def test_a_folder_that_cannot_be_made_is_refused_by_name(tmp_path: Path) -> None:
@@ -392,7 +476,7 @@ def test_a_folder_that_cannot_be_made_is_refused_by_name(tmp_path: Path) -> None
 
 def test_a_database_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "jobs.sqlite3").write_text("not a database, but long enough to look at" * 100)
-    with pytest.raises(StoreError, match=r"jobs\.sqlite3"):
+    with pytest.raises(StoreError, match="file is not a database"):
         new_book(tmp_path)
 
 
@@ -408,7 +492,7 @@ def test_the_same_key_gives_the_same_job_once(tmp_path: Path) -> None:
             with pytest.raises(IdempotencyKeyReused):
                 await hand_in(queue, key="k", fingerprint="g")
             assert (await hand_in(queue, key="other", fingerprint="f")).id != first.id
-            assert list((tmp_path / "incoming").iterdir()) == []
+            assert uploads(tmp_path) == []
 
     run(scenario)
 
@@ -504,33 +588,27 @@ def test_a_listener_hears_of_every_state_and_of_progress(tmp_path: Path) -> None
     async def scenario() -> None:
         task = InPieces(3)
         async with opened(tmp_path, task) as queue:
-            accepted = await until_state(queue, (await hand_in(queue)).id, "running")
-            heard: list[tuple[str, str, int]] = []
-
-            async def listen() -> None:
-                async for event in queue.follow(accepted, None, patience_s=60):
-                    assert event is not None
-                    progress = event.document["progress"]
-                    assert isinstance(progress, dict)
-                    heard.append((event.name, str(event.document["state"]), progress["done"]))
-                    if event.name == "progress" or len(heard) == 1:
-                        task.permits.release()
-                assert event is not None
-                assert event.id == END
-
-            await listen()
-            assert heard[-1] == ("state", "succeeded", 3)
-            assert [entry for entry in heard if entry[0] == "progress"] == [
-                ("progress", "running", done) for done in (1, 2, 3)
-            ]
-            assert queue._book._feeds == {}  # nothing is kept of a job that has ended
+            accepted = await hand_in(queue)
+            heard: list[tuple[str, int, int]] = []
+            async for job in queue.follow(accepted.id, 0):
+                if job is None:
+                    continue
+                heard.append((job.state, job.steps.done, job.version))
+                if job.state == "running":
+                    task.permits.release()
+            assert heard[-1][:2] == ("succeeded", 3)
+            assert {entry[:2] for entry in heard} >= {("running", done) for done in (0, 1, 2)}
+            assert [entry[2] for entry in heard] == sorted({entry[2] for entry in heard})
+            last = heard[-1][2]
+            assert [job async for job in queue.follow(accepted.id, last)] == [None]
+            assert [job.version async for job in queue.follow(accepted.id, last - 1) if job is not None] == [last]
+            with pytest.raises(UnknownJob):
+                await anext(queue.follow("0" * 32, 0))
 
     run(scenario)
 
 
-def test_progress_is_noted_for_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers_module, "NOTE_S", 0.0)
-
+def test_progress_is_noted_for_a_restart(tmp_path: Path) -> None:
     async def scenario() -> None:
         task = InPieces(3)
         task.permits = asyncio.Semaphore(2)

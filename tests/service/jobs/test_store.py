@@ -1,14 +1,13 @@
 """The jobs' database: what is written stays, states follow each other only as they may, and keys are unique."""
 
 import dataclasses
-import itertools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from service.jobs.record import Job, Kind, Result, Segment, Steps
+from service.jobs.record import Job, Result, Segment, Steps
 from service.jobs.store import SCHEMA_VERSION, JobStore
 from tests.service.jobs.examples import job
 
@@ -68,6 +67,7 @@ def test_a_database_of_a_newer_service_is_refused(tmp_path: Path) -> None:
 def test_commits_wait_for_the_disk(store: JobStore) -> None:
     assert store._value("PRAGMA journal_mode") == "wal"
     assert store._value("PRAGMA synchronous") == 2  # FULL
+    assert store._notes.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL: safe, and not waited for
 
 
 def test_the_oldest_of_the_wanted_kinds_goes_first(store: JobStore) -> None:
@@ -75,11 +75,23 @@ def test_the_oldest_of_the_wanted_kinds_goes_first(store: JobStore) -> None:
     film = dataclasses.replace(job(0), kind="video")
     for new in (late, early, film):
         store.add(new)
-    kinds: list[Kind] = ["picture", "video"]
-    assert store.next_queued(kinds=kinds, except_for=[]) == film
-    assert store.next_queued(kinds=["picture"], except_for=[]) == early
-    assert store.next_queued(kinds=["picture"], except_for=[early.id]) == late
-    assert store.next_queued(kinds=[], except_for=[]) is None
+    assert store.next_queued(kinds=["picture", "video"], now=0.0) == film
+    assert store.next_queued(kinds=["picture"], now=0.0) == early
+    assert store.next_queued(kinds=[], now=0.0) is None
+
+
+def test_a_job_that_waits_for_something_lets_others_pass_until_its_time(store: JobStore) -> None:
+    early, late = running(store, 1), added(store, 5)
+    assert store.requeue(early.id, count_attempt=True, not_before=3000.0, waiting_for="disk space")
+    waiting = store.get(early.id)
+    assert waiting is not None
+    assert waiting.waiting_for == "disk space"
+    assert store.next_queued(kinds=["picture"], now=2999.0) == late
+    assert store.next_queued(kinds=["picture"], now=3000.0) == waiting
+    store.start(early.id, now=3000.0)
+    started = store.get(early.id)
+    assert started is not None
+    assert started.waiting_for is None
 
 
 def test_only_a_queued_job_starts(store: JobStore) -> None:
@@ -90,16 +102,57 @@ def test_only_a_queued_job_starts(store: JobStore) -> None:
     assert (found.state, found.started_at, found.attempts) == ("running", 2000.0, 1)
 
 
-def test_a_process_that_starts_finds_what_ran_waiting_again(store: JobStore) -> None:
-    new = running(store)
-    done = running(store, 1)
+def test_what_runs_can_be_listed_and_put_back(store: JobStore) -> None:
+    new, done = running(store), running(store, 1)
     store.succeed(done.id, RESULT, now=2500.0)
-    assert [store.begin(now=3000.0), store.begin(now=3001.0)] == [1, 2]
-    assert (state(store, new.id), state(store, done.id)) == ("queued", "succeeded")
+    assert store.running() == [new.id]
+    store.requeue(new.id, count_attempt=True)
     assert store.start(new.id, now=4000.0)
     again = store.get(new.id)
     assert again is not None
     assert (again.started_at, again.attempts) == (2000.0, 2)
+
+
+def test_two_processes_start_a_job_once(tmp_path: Path) -> None:
+    first, second = (JobStore(tmp_path / "jobs.sqlite3") for _ in range(2))
+    new = added(first)
+    assert [store.start(new.id, now=0.0) for store in (second, first)] == [True, False]
+    assert state(first, new.id) == "running"
+    first.close()
+    second.close()
+
+
+def test_every_visible_change_has_a_version_of_its_own(store: JobStore) -> None:
+    new = added(store)
+    versions = [1]
+    changes: list[Callable[[], bool]] = [
+        lambda: store.start(new.id, now=0.0),
+        lambda: store.note(new.id, Steps("tiles", 1, 2, 3.5)),
+        lambda: store.requeue(new.id, count_attempt=False),
+        lambda: store.start(new.id, now=0.0),
+        lambda: store.succeed(new.id, RESULT, now=0.0),
+        lambda: store.expire(new.id),
+    ]
+    for change in changes:
+        assert change()
+        found = store.get(new.id)
+        assert found is not None
+        versions.append(found.version)
+    assert versions == sorted(set(versions))
+
+
+def test_progress_is_noted_of_what_runs_and_the_forecast_ends_with_the_run(store: JobStore) -> None:
+    new = added(store)
+    assert not store.note(new.id, Steps("tiles", 1, 2))
+    store.start(new.id, now=0.0)
+    assert store.note(new.id, Steps("tiles", 1, 2, 3.5))
+    found = store.get(new.id)
+    assert found is not None
+    assert found.steps == Steps("tiles", 1, 2, 3.5)
+    store.requeue(new.id, count_attempt=False)
+    found = store.get(new.id)
+    assert found is not None
+    assert found.steps == Steps("tiles", 1, 2)
 
 
 def test_an_orderly_interruption_is_no_attempt(store: JobStore) -> None:
@@ -116,7 +169,7 @@ def test_an_orderly_interruption_is_no_attempt(store: JobStore) -> None:
 def test_a_finished_segment_makes_the_attempts_begin_anew(store: JobStore) -> None:
     new = running(store)
     for _ in range(2):
-        store.begin(now=0.0)
+        store.requeue(new.id, count_attempt=True)
         store.start(new.id, now=0.0)
     segments = [Segment(number, f"s{number}", 10, 100, "2" * 64) for number in (1, 0)]
     assert all(store.add_segment(new.id, segment) for segment in segments)
@@ -132,7 +185,7 @@ def test_a_finished_segment_makes_the_attempts_begin_anew(store: JobStore) -> No
 def test_success_keeps_the_result_and_forgets_the_pieces(store: JobStore) -> None:
     new = running(store)
     store.add_segment(new.id, Segment(0, "s0", 10, 100, "2" * 64))
-    store.progress(new.id, Steps("tiles", 9, 12))
+    store.note(new.id, Steps("tiles", 12, 12))
     assert store.succeed(new.id, RESULT, now=3000.0)
     found = store.get(new.id)
     assert found is not None
@@ -204,9 +257,8 @@ def test_finished_jobs_come_oldest_first(store: JobStore) -> None:
     assert store.unfinished() == 1
 
 
-def test_numbers_of_jobs_are_no_limit_to_the_sql(store: JobStore) -> None:
-    jobs = [added(store, number) for number in range(200)]
-    ids = [new.id for new in jobs]
-    assert store.next_queued(kinds=["picture"], except_for=ids[:-1]) == jobs[-1]
-    store.forget(itertools.chain(ids))
+def test_all_jobs_can_be_named_and_forgotten(store: JobStore) -> None:
+    jobs = [added(store, number) for number in range(5)]
+    assert store.ids() == {new.id for new in jobs}
+    store.forget(new.id for new in jobs)
     assert store.ids() == set()
