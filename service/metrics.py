@@ -48,6 +48,7 @@ REJECTIONS = {
     "body-timeout": "slow",
     "draining": "draining",
     "not-ready": "not_ready",
+    "storage-full": "storage",
 }
 
 
