@@ -65,7 +65,7 @@ class Settings(BaseSettings):
 
     # What it does later
     jobs: Path = Field(
-        Path("jobs"), description="Folder of the jobs' database and files, of one process alone; it must outlive it"
+        Path("jobs"), description="Folder of the jobs' database and files, on a local disk; replicas may share it"
     )
     job_workers: PositiveInt = Field(2, description="Jobs that run at once; the last of several takes no videos")
     job_keep_s: PositiveFloat = Field(24 * 3600.0, description="Seconds that a job's result is kept")
