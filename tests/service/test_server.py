@@ -133,7 +133,7 @@ def test_sigterm_under_load_loses_no_accepted_request(launch: Launch) -> None:
         results = [result for sender in senders for result in sender.result()]
     assert server.process.wait(60) == 0
     assert set(results) == {200}
-    assert len(results) > 10
+    assert len(results) > 6
     assert server.lines("draining")[0]["requests"] > 0, "nothing was in flight: the pictures were too small"
 
 
