@@ -10,13 +10,16 @@ from typing import Any, NoReturn
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
 from service.admission import Admission, Readiness
+from service.calibration import calibrate
 from service.codecs import ImageLimits
 from service.cores import Cores
+from service.costs import Costs
 from service.envelope import Envelope
 from service.errors import MethodNotAllowed
 from service.jobs.book import JobBook, JobLimits
@@ -82,7 +85,9 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
     state.registry = Registry.open(settings.store, device=settings.device, threads=threads)
     state.admission = Admission(max_requests=settings.max_requests, max_bytes=settings.max_memory_bytes)
     state.threads = CodecThreads(settings.codec_threads)
-    state.scheduler = Scheduler(_slots(state.registry, settings, threads=threads), observer=counted_by(state.metrics))
+    state.slots = _slots(state.registry, settings, threads=threads)
+    state.costs = Costs(cores=threads)
+    state.scheduler = Scheduler(state.slots, costs=state.costs, observer=counted_by(state.metrics))
     state.upscaler = Upscaler(
         state.registry,
         state.scheduler,
@@ -116,7 +121,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.scheduler.start()
     await state.jobs.start()
     # Warmed while it listens: /livez answers, /readyz says not-ready, and who cannot wait is served slowly.
-    warming = asyncio.create_task(_warm_up(state.registry, state.readiness, state.metrics))
+    warming = asyncio.create_task(_warm_up(state))
     try:
         yield
     finally:
@@ -128,16 +133,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.threads.close()
 
 
-async def _warm_up(registry: Registry, readiness: Readiness, metrics: Metrics) -> None:
+async def _warm_up(state: State) -> None:
+    registry: Registry = state.registry
+    readiness: Readiness = state.readiness
     started = time.perf_counter()
     try:
         await asyncio.to_thread(registry.warm_up)
+        await asyncio.to_thread(calibrate, registry.sessions(), state.costs, ways=state.slots.ways)
     except Exception as error:  # whatever it is, it is said at /readyz and in the log
         log.exception("a model could not be warmed up; the service stays not ready")
         readiness.failed(f"A model could not be warmed up: {error}")
     else:
         log.info("ready", models=sorted(registry.models))
-        metrics.warmed_up(time.perf_counter() - started)
+        state.metrics.warmed_up(time.perf_counter() - started)
         readiness.ready()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from service.costs import Way
 from service.errors import InternalError, OutOfMemory, ServiceError
 from service.planes import Pixels, batch_of
 from service.turns import TileShape, Unit
@@ -19,22 +20,28 @@ Cut = tuple[Pixels, NDArray[np.float32] | None]  # pixels [n,h,w,3] (frames: [n,
 class Batch:
     """Tiles of one shape, and how they are to be run.
 
-    `spread` lets the run use all threads of a CPU. `express` is a small one that runs beside large ones that have
-    all cores. `together` is the most pixels that were on the device at once while it ran, its own included.
+    `way` is "spread" over all threads of a CPU, on a "single" one, on one more as an "express" beside large ones that
+    have all cores, or a "batch" on a GPU. `together` is the most pixels that were on the device at once while it ran,
+    its own included. `ends_at` is when it should have run.
     """
 
     shape: TileShape
     units: list[Unit[Job]]
-    spread: bool = False
-    express: bool = False
+    way: Way = "batch"
     together: int = 0
+    ends_at: float = 0.0
     _cut: list[Cut] = field(default_factory=list)  # of the first units: a batch may grow after it was cut
     _answers: Pixels | None = None
 
     @property
     def pixels(self) -> int:
-        """LR pixels, halos included."""
+        """Halos included."""
         return len(self.units) * self.shape.pixels
+
+    @property
+    def effort(self) -> float:
+        """What it counts, see TileShape."""
+        return len(self.units) * self.shape.effort
 
     def make_ready(self) -> None:
         """Cuts the tiles now, so that it is not left to do when the device is free."""
@@ -60,15 +67,14 @@ class Batch:
         """Two batches, to be cut anew."""
         middle = len(self.units) // 2
         return [
-            Batch(self.shape, units, self.spread, self.express, self.together)
-            for units in (self.units[:middle], self.units[middle:])
+            Batch(self.shape, units, self.way, self.together) for units in (self.units[:middle], self.units[middle:])
         ]
 
     def run(self) -> ServiceError | None:
         """Cuts and runs the tiles; returns what went wrong, for no request may end the thread that serves all."""
         try:
             self._cut_rest()
-            self._answers = self.shape.session.run(*_joined(self._cut), spread=self.spread)
+            self._answers = self.shape.session.run(*_joined(self._cut), spread=self.way in ("spread", "batch"))
         except Exception as error:  # noqa: BLE001 - it is answered, and its cause logged with the request
             return _as_service_error(error)
         return None

@@ -5,11 +5,13 @@ times less time, and two runs on one thread each take 6 to 12 % less of the core
 """
 
 from service.batches import Batch
+from service.costs import Way
 from service.memory_cap import MemoryCap
-from service.turns import BATCH_SIZES, TileShape, Turns
+from service.slots import Seconds
+from service.turns import BATCH_SIZES, Turns
 from service.work import Job
 
-EXPRESS_RATIO = 4  # a tile that is so many times smaller than all that run does not wait for them
+EXPRESS_RATIO = 4  # a tile that takes so many times less than each that runs does not wait for them
 
 
 class Cores:
@@ -28,7 +30,8 @@ class Cores:
 
     def __init__(self, count: int, *, max_batch_pixels: int = 0) -> None:
         self.workers = count + 1  # one for the express
-        self._count = count
+        self.lanes = count
+        self.ways: tuple[Way, ...] = ("spread", "single") if count > 1 else ("single",)
         self._max_batch_pixels = max_batch_pixels
         self._few = max(2, count // 2)
         self._cap = MemoryCap()
@@ -39,13 +42,16 @@ class Cores:
         first = turns.first()
         if first is None:
             return None
-        under_way = [batch for batch in self._running if not batch.express]
+        under_way = self._ordinary()
         if not under_way:
-            return self._batch(turns, first, spread=self._is_few(turns, first))
-        one_thread_each = not any(batch.spread for batch in under_way)
-        if one_thread_each and self._few <= len(under_way) + turns.waiting() and len(under_way) < self._count:
-            return self._batch(turns, first)
-        return self._express(turns, smallest=min(batch.pixels for batch in under_way))
+            return self._batch(turns, first, "spread" if self._is_few(turns, first) else "single")
+        one_thread_each = not any(batch.way == "spread" for batch in under_way)
+        if one_thread_each and self._few <= len(under_way) + turns.waiting() and len(under_way) < self.lanes:
+            return self._batch(turns, first, "single")
+        if not self._has_express():
+            return None
+        small = turns.first(lambda shape: self._is_small(shape.effort))
+        return None if small is None else self._batch(turns, small, "express")
 
     def wait_s(self, batch: Batch, turns: Turns[Job], *, now: float) -> float | None:
         """Never: what has been taken has its core."""
@@ -64,28 +70,50 @@ class Cores:
         self._cap.ran_out(batch.together)
         return batch.together > batch.pixels
 
+    def entry(self, effort: float, *, now: float) -> tuple[float, Way]:
+        """At once if a core is free, or the express; else when the first core is."""
+        under_way = self._ordinary()
+        if not under_way:
+            return 0.0, "spread"
+        if len(under_way) < self.lanes and not any(batch.way == "spread" for batch in under_way):
+            return 0.0, "single"
+        if self._is_small(effort) and self._has_express():
+            return 0.0, "express"
+        return max(min(batch.ends_at for batch in under_way) - now, 0.0), "single"
+
+    def lane_s(self, pixels: int, seconds: Seconds) -> float:
+        """A core's time."""
+        return seconds("single", pixels)
+
+    def alone_s(self, tiles: int, pixels: int, seconds: Seconds) -> float:
+        """The remainder on all threads, the others on a thread each."""
+        rounds, remainder = divmod(tiles, self.lanes)
+        if 0 < remainder < self._few:
+            return rounds * seconds("single", pixels) + remainder * seconds("spread", pixels)
+        return (rounds + (remainder > 0)) * seconds("single", pixels)
+
+    def _ordinary(self) -> list[Batch]:
+        return [batch for batch in self._running if batch.way != "express"]
+
     def _is_few(self, turns: Turns[Job], first: Job) -> bool:
         tiles = turns.waiting()
         if len(first.waiting) == tiles:
-            tiles %= self._count
+            tiles %= self.lanes
         return 0 < tiles < self._few
 
-    def _express(self, turns: Turns[Job], *, smallest: int) -> Batch | None:
-        if any(batch.express for batch in self._running):
-            return None
-        small = turns.first(lambda shape: shape.pixels * EXPRESS_RATIO <= smallest)
-        return None if small is None else self._batch(turns, small, express=True)
+    def _has_express(self) -> bool:
+        return not any(batch.way == "express" for batch in self._running)
 
-    def _batch(self, turns: Turns[Job], first: Job, *, spread: bool = False, express: bool = False) -> Batch | None:
+    def _is_small(self, effort: float) -> bool:
+        return EXPRESS_RATIO * effort <= min(batch.effort for batch in self._ordinary())
+
+    def _batch(self, turns: Turns[Job], first: Job, way: Way) -> Batch | None:
         in_use = sum(batch.pixels for batch in self._running)
         if self._running and not self._cap.room(in_use + first.shape.pixels):
             return None
-        units = turns.take(first, limit=self._limit(first.shape))
-        batch = Batch(first.shape, units, spread=spread, express=express)
+        limit = min(max(self._max_batch_pixels // first.shape.pixels, 1), max(BATCH_SIZES))
+        batch = Batch(first.shape, turns.take(first, limit=limit), way)
         self._running.append(batch)
         for other in self._running:
             other.together = max(other.together, in_use + batch.pixels)
         return batch
-
-    def _limit(self, shape: TileShape) -> int:
-        return min(max(self._max_batch_pixels // shape.pixels, 1), max(BATCH_SIZES))

@@ -139,11 +139,14 @@ class Registry:
             )
         return self.models[name]
 
+    def sessions(self) -> list[Session]:
+        """Those for 8-bit pixels, of all graphs."""
+        return [graph.session for model in self.models.values() for graph in model.graphs.values()]
+
     def warm_up(self) -> None:
         """Runs every graph for 8-bit pixels twice; blocks. Raises StoreError if one breaks the graph contract."""
-        for model in self.models.values():
-            for graph in model.graphs.values():
-                graph.session.warm_up()
+        for session in self.sessions():
+            session.warm_up()
 
 
 def _open_model(folder: Path, opening: _Opening) -> ServedModel:

@@ -13,10 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.batches import Batch
+from service.costs import Costs, Way
 from service.errors import Draining, NotReady, OutOfMemory, ServiceError
+from service.forecast import Forecast
+from service.outlook import Outlook
 from service.slots import Slots
 from service.turns import WEIGHTS, QueueClass, TileShape, Turns, Unit
-from service.work import Job, Work, WorkStats
+from service.work import Demand, Job, Work, WorkStats
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,10 @@ class BatchRecord:
 
     shape: TileShape
     request_ids: tuple[str, ...]
-    spread: bool
-    express: bool
+    way: Way
 
 
+Clock = Callable[[], float]
 BatchObserver = Callable[[BatchRecord], None]
 
 
@@ -54,11 +57,21 @@ class Queued:
 
 
 class Scheduler:
-    """One device's queue. `observer` is called in a worker's thread before each run."""
+    """One device's queue. `observer` is called in a worker's thread before each run; `costs` learn from all of them."""
 
-    def __init__(self, slots: Slots, *, observer: BatchObserver | None = None) -> None:
+    def __init__(
+        self,
+        slots: Slots,
+        *,
+        costs: Costs | None = None,
+        observer: BatchObserver | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self.tally = Tally()
         self._slots = slots
+        self._costs = costs or Costs(cores=slots.lanes)
+        self._outlook = Outlook(slots, self._costs)
+        self._clock = clock
         self._observer = observer
         self._changed = threading.Condition()
         self._turns: Turns[Job] = Turns()
@@ -79,10 +92,10 @@ class Scheduler:
     async def run(self, work: Work) -> WorkStats:
         """Fills the planes of `work`. When it is cancelled, none of its tiles starts any more.
 
-        Raises InferenceFailed or ModelOutputInvalid for its own tiles only, NotReady before start() and Draining
-        after aclose().
+        Raises InferenceFailed or ModelOutputInvalid for its own tiles only, DeadlineExceeded when it cannot meet its
+        deadline any more, NotReady before start() and Draining after aclose().
         """
-        job = Job(work, now=time.perf_counter())
+        job = Job(work, now=self._clock())
         self._submit(job)
         try:
             return await job.outcome()
@@ -103,10 +116,20 @@ class Scheduler:
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
 
+    def forecast(self, demand: Demand) -> Forecast:
+        """When a work that came now would be done."""
+        with self._changed:
+            return self._outlook.forecast(demand, self._turns, now=self._clock())
+
+    def backlog_s(self) -> float:
+        """Seconds until all that waits should be done, if nothing more came."""
+        with self._changed:
+            return self._outlook.backlog_s(self._turns, now=self._clock())
+
     def queued(self) -> dict[QueueClass, Queued]:
         """What waits for the device now, by class."""
         with self._changed:
-            now = time.perf_counter()
+            now = self._clock()
             found: dict[QueueClass, Queued] = {}
             for name in WEIGHTS:
                 jobs = [job for job in self._turns if job.queue_class == name]
@@ -124,6 +147,7 @@ class Scheduler:
                 raise Draining("The service is shutting down and takes no more work.")
             if not self._threads:
                 raise NotReady("The service is starting.")
+            job.forecast = self._outlook.forecast(job.demand, self._turns, now=job.submitted_at)
             self._turns.join(job)
             self._changed.notify_all()
 
@@ -151,18 +175,25 @@ class Scheduler:
     def _take(self) -> Batch | None:
         """Waits for a batch that this worker may have; None when there will be no more."""
         with self._changed:
-            while (batch := self._slots.take(self._turns)) is None:
+            while (batch := self._next()) is None:
                 if self._closing and not self._turns:
                     return None
                 self._changed.wait()
             return batch
+
+    def _next(self) -> Batch | None:
+        now = self._clock()
+        for job in self._turns:
+            if self._outlook.is_hopeless(job, now=now):
+                self._fail(job, job.too_late(now=now))
+        return self._slots.take(self._turns)
 
     def _may_start(self, batch: Batch) -> bool:
         with self._changed:
             return self._wait_s(batch) == 0.0
 
     def _wait_s(self, batch: Batch) -> float | None:
-        wait_s = self._slots.wait_s(batch, self._turns, now=time.perf_counter())
+        wait_s = self._slots.wait_s(batch, self._turns, now=self._clock())
         return 0.0 if wait_s is not None and self._closing else wait_s
 
     def _start(self, batch: Batch) -> None:
@@ -172,7 +203,8 @@ class Scheduler:
                 self._changed.wait(wait_s)
             batch.forget_the_ended()
             self._slots.start(batch, self._turns)
-            now = time.perf_counter()
+            now = self._clock()
+            batch.ends_at = now + self._costs.seconds(batch.shape.network, batch.way, batch.pixels)
             for unit in batch.units:
                 unit.request.begin(batch=len(batch.units), now=now)
             self._changed.notify_all()  # the next batch may be taken
@@ -186,12 +218,14 @@ class Scheduler:
     def _finish(self, unit: Unit[Job]) -> None:
         with self._changed:
             job = unit.request
-            now = time.perf_counter()
+            now = self._clock()
             job.pause(now=now)
             job.unfinished -= 1
             if job.unfinished == 0 and not job.ended:
                 self._end(job)
                 job.settle(job.stats(now=now))
+                if job.forecast is not None:
+                    self._outlook.learn(job.forecast, now - job.submitted_at)
 
     def _fault(self, part: Batch, error: ServiceError) -> list[Batch]:
         """What is to be run again, in this order, after `part` has failed with `error`."""
@@ -204,7 +238,7 @@ class Scheduler:
                 self.tally.splits += 1
                 return part.halves()
             (unit,) = part.units
-            unit.request.pause(now=time.perf_counter())
+            unit.request.pause(now=self._clock())
             if not again:
                 self._fail(unit.request, error)
             elif not unit.request.ended:
@@ -250,12 +284,14 @@ class Scheduler:
         """Runs it; returns what went wrong."""
         if self._observer is not None:
             names = tuple(unit.request.request_id for unit in part.units)
-            self._observer(BatchRecord(part.shape, names, part.spread, part.express))
-        started = time.perf_counter()
+            self._observer(BatchRecord(part.shape, names, part.way))
+        started = self._clock()
         error = part.run()
         with self._changed:
-            self.tally.busy_s += time.perf_counter() - started
+            seconds = self._clock() - started
+            self.tally.busy_s += seconds
             if error is None:
+                self._costs.learn(part.shape.network, part.way, part.pixels, seconds)
                 self.tally.batches += 1
                 self.tally.tiles += len(part.units)
                 self.tally.pixels += part.pixels

@@ -6,12 +6,16 @@
 Everything here happens under the scheduler's lock.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from service.batches import Batch
+from service.costs import Way
 from service.memory_cap import MemoryCap
-from service.turns import BATCH_SIZES, TileShape, Turns
+from service.turns import BATCH_SIZES, Turns
 from service.work import Job
+
+Seconds = Callable[[Way, int], float]  # of a run in this way on so many pixels
 
 PIPELINE_PIXELS = 16 * 256 * 256  # of a batch, where the operator does not say
 
@@ -19,11 +23,14 @@ PIPELINE_PIXELS = 16 * 256 * 256  # of a batch, where the operator does not say
 class Slots(Protocol):
     """`workers` threads ask for a batch, for leave to run it, and tell when it has run.
 
-    With `overlap` they tell so before the answers are stitched, so that the device does not wait for that.
+    With `overlap` they tell so before the answers are stitched, so that the device does not wait for that. `lanes` is
+    how many batches run at once.
     """
 
     workers: int
     overlap: bool
+    lanes: int
+    ways: tuple[Way, ...]  # that have to be calibrated
 
     def take(self, turns: Turns[Job]) -> Batch | None:
         """A batch for a worker that has none; None if there is nothing for it now."""
@@ -40,6 +47,17 @@ class Slots(Protocol):
     def ran_out(self, batch: Batch) -> bool:
         """Memory ran out while it ran; less will be run at once. Whether its tiles are worth another try."""
 
+    # --- what is to be expected
+
+    def entry(self, effort: float, *, now: float) -> tuple[float, Way]:
+        """Seconds until a tile of such effort could begin, if nobody else waited, and how it would be run."""
+
+    def lane_s(self, pixels: int, seconds: Seconds) -> float:
+        """What a tile of so many pixels costs a lane where many wait."""
+
+    def alone_s(self, tiles: int, pixels: int, seconds: Seconds) -> float:
+        """What so many tiles take if there is nothing else."""
+
 
 class Pipeline:
     """One batch runs, one is being made ready: double buffering with two threads.
@@ -51,6 +69,8 @@ class Pipeline:
 
     workers = 2
     overlap = True
+    lanes = 1
+    ways: tuple[Way, ...] = ("batch",)
 
     def __init__(self, *, max_batch_pixels: int = 0, max_wait_s: float = 0.0) -> None:
         self._max_batch_pixels = max_batch_pixels or PIPELINE_PIXELS
@@ -64,21 +84,21 @@ class Pipeline:
         first = turns.first()
         if self._ready is not None or first is None:
             return None
-        self._ready = Batch(first.shape, turns.take(first, limit=self._limit(first.shape)))
+        self._ready = Batch(first.shape, turns.take(first, limit=self._limit(first.shape.pixels)))
         return self._ready
 
     def wait_s(self, batch: Batch, turns: Turns[Job], *, now: float) -> float | None:
         """A batch waits for the device, and then for company if it has not waited long enough."""
         if self._running is not None:
             return None
-        if len(batch.units) + turns.waiting(batch.shape) >= self._limit(batch.shape):
+        if len(batch.units) + turns.waiting(batch.shape) >= self._limit(batch.shape.pixels):
             return 0.0
         return max(batch.units[0].request.submitted_at + self._max_wait_s - now, 0.0)
 
     def start(self, batch: Batch, turns: Turns[Job]) -> None:
         """Takes along what has come meanwhile, or gives back what makes no recurring number; the next may be taken."""
         self._ready, self._running = None, batch
-        room = min(self._limit(batch.shape), len(batch.units) + turns.waiting(batch.shape))
+        room = min(self._limit(batch.shape.pixels), len(batch.units) + turns.waiting(batch.shape))
         due = next((size for size in BATCH_SIZES if size <= room), 0)
         for unit in reversed(batch.shorten(due)):
             turns.give_back(unit)
@@ -97,7 +117,25 @@ class Pipeline:
         self._cap.ran_out(batch.pixels)
         return len(batch.units) > 1
 
-    def _limit(self, shape: TileShape) -> int:
-        """The most tiles that a batch may have."""
-        pixels = min(self._max_batch_pixels, self._cap.pixels or self._max_batch_pixels)
-        return min(max(pixels // shape.pixels, 1), max(BATCH_SIZES))
+    def entry(self, effort: float, *, now: float) -> tuple[float, Way]:
+        """After what runs and what is ready."""
+        ahead = [batch for batch in (self._running, self._ready) if batch is not None]
+        return sum(max(batch.ends_at - now, 0.0) for batch in ahead), "batch"
+
+    def lane_s(self, pixels: int, seconds: Seconds) -> float:
+        """Its part of a full batch."""
+        limit = self._limit(pixels)
+        return seconds("batch", limit * pixels) / limit
+
+    def alone_s(self, tiles: int, pixels: int, seconds: Seconds) -> float:
+        """In as few batches as may be."""
+        total_s, limit = 0.0, self._limit(pixels)
+        for size in (size for size in BATCH_SIZES if size <= limit):
+            total_s += tiles // size * seconds("batch", size * pixels)
+            tiles %= size
+        return total_s
+
+    def _limit(self, pixels: int) -> int:
+        """The most tiles of so many pixels that a batch may have."""
+        most = min(self._max_batch_pixels, self._cap.pixels or self._max_batch_pixels)
+        return min(max(most // pixels, 1), max(BATCH_SIZES))

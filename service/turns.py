@@ -5,16 +5,19 @@ of a class earns pixels at one rate and pays for a tile with the tile's pixels, 
 small request overtakes a large one, equal ones go round, and nobody starves, for whoever waits goes on earning. Between
 the classes it is the same, at rates of 8 : 2 : 1.
 
-What has been paid stands on an account; the clock is what everybody has earned since the beginning. Who comes new has
-paid as much as the clock says: time spent elsewhere earns nothing.
+A pixel counts as what the network does for it, so that a small network does not wait for a large one's pixels as if
+they were its own. What has been paid stands on an account; the clock is what everybody has earned since the beginning.
+Who comes new has paid as much as the clock says: time spent elsewhere earns nothing.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Generic, Literal, TypeVar
 
+from service.costs import Network
 from service.planes import Plane
 from service.sessions import Session
 from service.tiling import Tile
@@ -35,8 +38,18 @@ class TileShape:
 
     @property
     def pixels(self) -> int:
-        """LR pixels of one tile, halo included."""
+        """Pixels of one tile, halo included."""
         return self.height * self.width
+
+    @cached_property
+    def network(self) -> Network:
+        """What runs it, as costs are kept."""
+        return Network.of(self.session.manifest)
+
+    @cached_property
+    def effort(self) -> float:
+        """What a tile counts: its pixels times the multiply-accumulates that the network does for one."""
+        return self.pixels * self.network.macs_per_pixel
 
 
 @dataclass(eq=False)
@@ -51,7 +64,7 @@ class Request:
     @property
     def due(self) -> float:
         """What the clock of its class says when it can pay for its next tile."""
-        return self.paid + self.shape.pixels
+        return self.paid + self.shape.effort
 
 
 R = TypeVar("R", bound=Request)
@@ -77,7 +90,7 @@ class _Line(Generic[R]):
 
     def due(self, request: R) -> float:
         """What the clock of all classes says when this class can pay for the request's next tile."""
-        return self.paid + request.shape.pixels / self.weight
+        return self.paid + request.shape.effort / self.weight
 
 
 class Turns(Generic[R]):
@@ -140,14 +153,14 @@ class Turns(Generic[R]):
             line.requests.remove(request)
         line.requests.appendleft(request)
         request.waiting.appendleft((unit.plane, unit.tile))
-        request.paid -= request.shape.pixels
-        line.paid -= request.shape.pixels / line.weight
+        request.paid -= request.shape.effort
+        line.paid -= request.shape.effort / line.weight
 
     def _serve(self, request: R) -> Unit[R]:
         line = self._lines[request.queue_class]
         unit = Unit(request, *request.waiting.popleft())
-        request.paid += request.shape.pixels
-        line.paid += request.shape.pixels / line.weight
+        request.paid += request.shape.effort
+        line.paid += request.shape.effort / line.weight
         line.requests.remove(request)
         if request.waiting:
             line.requests.append(request)

@@ -7,7 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 
-from service.errors import ServiceError
+from service.costs import Network
+from service.errors import DeadlineExceeded, ServiceError
+from service.forecast import Forecast
 from service.planes import Plane
 from service.sessions import Session
 from service.tiling import TilePlan
@@ -18,6 +20,8 @@ from service.turns import QueueClass, Request, TileShape
 class Work:
     """One request's pixels: every plane is to be filled by `session`, cut as `plan` says.
 
+    `deadline` is when it is of no use any more, by time.monotonic().
+
     Raises ValueError if the planes are not of the plan's size, or not for the session's graph.
     """
 
@@ -26,12 +30,29 @@ class Work:
     planes: Sequence[Plane]
     request_id: str
     queue_class: QueueClass = "interactive"
+    deadline: float | None = None
 
     def __post_init__(self) -> None:
         facts = self.session.manifest
         for plane in self.planes:
             if plane.source.shape[:2] != (self.plan.height, self.plan.width) or not plane.fits(facts):
                 raise ValueError(f"{self.request_id}: a plane does not fit the plan, or the model {facts.model}")
+
+    @property
+    def demand(self) -> "Demand":
+        """What it asks of the device."""
+        shape = TileShape(self.session, self.plan.tile_height, self.plan.tile_width)
+        return Demand(shape.network, len(self.planes) * len(self.plan.tiles), shape.pixels, self.queue_class)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a work asks of the device; known from a picture's header, before there are pixels."""
+
+    network: Network
+    tiles: int
+    tile_pixels: int
+    queue_class: QueueClass = "interactive"
 
 
 @dataclass(frozen=True)
@@ -55,6 +76,8 @@ class Job(Request):
         super().__init__(TileShape(work.session, work.plan.tile_height, work.plan.tile_width), work.queue_class)
         self.waiting = deque(product(work.planes, work.plan.tiles))
         self.request_id = work.request_id
+        self.deadline = work.deadline
+        self.forecast: Forecast | None = None
         self.submitted_at = now
         self.tiles = self.unfinished = len(self.waiting)
         self.ended = False  # finished, failed or given up
@@ -63,6 +86,11 @@ class Job(Request):
         self._under_way = 0
         self._begun_at = 0.0
         self._infer_s = 0.0
+
+    @property
+    def demand(self) -> Demand:
+        """What is left of it."""
+        return Demand(self.shape.network, len(self.waiting), self.shape.pixels, self.queue_class)
 
     async def outcome(self) -> WorkStats:
         """How it went, in the end. Raises the ServiceError that it was settled with."""
@@ -85,6 +113,15 @@ class Job(Request):
         """How it went until now."""
         queue_s = now - self.submitted_at - self._infer_s
         return WorkStats(self.tiles, max(queue_s, 0.0), self._infer_s, self.largest_batch)
+
+    def too_late(self, *, now: float) -> DeadlineExceeded:
+        """Why it is dropped."""
+        done = self.tiles - len(self.waiting)
+        return DeadlineExceeded(
+            f"The deadline cannot be met any more: {done} of {self.tiles} tiles had their turn in "
+            f"{now - self.submitted_at:.1f} s.",
+            members={"tiles": self.tiles, "tiles_begun": done},
+        )
 
     def settle(self, outcome: WorkStats | ServiceError) -> None:
         """Hands the outcome to the loop that waits for it, from any thread."""

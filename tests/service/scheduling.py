@@ -50,9 +50,12 @@ class Watch:
 
 
 @asynccontextmanager
-async def running(slots: Slots | None = None) -> AsyncIterator[tuple[Scheduler, Watch]]:
+async def running(
+    slots: Slots | None = None,
+    **options: Any,  # noqa: ANN401 - the scheduler's own
+) -> AsyncIterator[tuple[Scheduler, Watch]]:
     watch = Watch()
-    scheduler = Scheduler(slots or gpu(), observer=watch)
+    scheduler = Scheduler(slots or gpu(), observer=watch, **options)
     scheduler.start()
     try:
         yield scheduler, watch
@@ -91,10 +94,13 @@ def work(
     max_tile: int = TILE,
     step: int = 16,
     queue_class: QueueClass = "interactive",
+    deadline: float | None = None,
 ) -> Work:
     height, width = sources[0].shape[:2]
     plan = plan_tiles(height, width, halo=session.manifest.halo, max_tile=max_tile, step=step)
-    return Work(session, plan, [Plane(source, session.manifest.scale) for source in sources], name, queue_class)
+    return Work(
+        session, plan, [Plane(source, session.manifest.scale) for source in sources], name, queue_class, deadline
+    )
 
 
 def strip(session: Session, *, tiles: int, name: str, seed: int = 0) -> Work:

@@ -7,10 +7,11 @@ import pytest
 
 from service.batches import Batch
 from service.cores import Cores
+from service.costs import Way
 from service.planes import Plane
 from service.slots import Slots
 from service.tiling import plan_tiles
-from service.turns import Turns
+from service.turns import TileShape, Turns
 from service.work import Job, Work
 from tests.service.scheduling import TILE, Sessions, is_exact, picture, run, running, start, strip, until, work
 
@@ -36,7 +37,7 @@ class Bench:
             assert self.cores.wait_s(batch, self.turns, now=0.0) == 0.0
             self.cores.start(batch, self.turns)
             (unit,) = batch.units
-            name = unit.request.request_id + ("!" if batch.spread else "") + ("^" if batch.express else "")
+            name = unit.request.request_id + {"spread": "!", "express": "^"}.get(batch.way, "")
             self.running[name] = batch
             taken.append(name)
         return taken
@@ -228,7 +229,7 @@ def test_a_small_request_is_answered_while_a_large_tile_runs(sessions: Sessions)
             await until(lambda: len(watch.batches) == 2)
             small = strip(sessions["nearest"], tiles=1, name="small")
             (second,) = start(scheduler, small)
-            await until(lambda: watch.records[-1].express)
+            await until(lambda: watch.records[-1].way == "express")
             watch.release()
             await asyncio.gather(task, second)
         assert is_exact(small)
@@ -252,5 +253,39 @@ def test_a_small_request_overtakes_a_large_one(sessions: Sessions) -> None:
         assert watch.batches.index(("small",)) <= 2  # of 31
         assert is_exact(small)
         assert is_exact(large)
+
+    run(test())
+
+
+# --- what is to be expected
+
+
+def seconds(way: Way, pixels: int) -> float:
+    return {"spread": 10.0, "single": 16.0}[way]
+
+
+@pytest.mark.parametrize(
+    ("cores", "tiles", "expected"),
+    [(2, 1, 10.0), (2, 2, 16.0), (2, 5, 42.0), (1, 3, 48.0), (8, 3, 30.0), (8, 5, 16.0), (8, 18, 52.0)],
+)
+def test_alone_a_work_takes_its_rounds_on_one_thread_each_and_the_remainder_on_all(
+    cores: int, tiles: int, expected: float
+) -> None:
+    assert Cores(cores).alone_s(tiles, 1000, seconds) == expected
+
+
+def test_a_tile_begins_at_once_beside_large_ones_or_when_the_first_core_is_free(sessions: Sessions) -> None:
+    async def test() -> None:
+        bench = on(sessions, 2)
+        effort = TileShape(sessions["nearest"], TILE, TILE).effort
+        assert bench.cores.entry(effort, now=50.0) == (0.0, "spread")
+        bench.submit("a", tiles=2, side=64)
+        bench.take()
+        first, second = bench.running["a"], next(iter(bench.cores._running))  # type: ignore[attr-defined]
+        first.ends_at, second.ends_at = 57.0, 53.0
+        assert bench.cores.entry(effort, now=50.0) == (0.0, "express")
+        assert bench.cores.entry(2 * effort, now=50.0) == (3.0, "single")
+        bench.end("a")
+        assert bench.cores.entry(2 * effort, now=50.0) == (0.0, "single")
 
     run(test())

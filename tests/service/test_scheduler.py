@@ -14,9 +14,11 @@ import pytest
 from numpy.typing import NDArray
 
 from service.cores import Cores
-from service.errors import Draining, InferenceFailed, NotReady
+from service.costs import Costs, Network
+from service.errors import DeadlineExceeded, Draining, InferenceFailed, NotReady
 from service.planes import Plane
 from service.scheduler import Scheduler
+from service.sessions import Session
 from service.slots import Slots
 from service.tiling import Tile, plan_tiles
 from service.work import Work
@@ -24,6 +26,7 @@ from tests import oracles
 from tests.service.scheduling import (
     SLOTS,
     TILE,
+    TILE_PIXELS,
     Sessions,
     gpu,
     is_exact,
@@ -95,6 +98,115 @@ def test_cancelling_before_the_first_tile_leaves_no_trace(sessions: Sessions) ->
             await asyncio.gather(first, second)
             await scheduler.aclose()
         assert not any("leaver" in batch for batch in watch.batches)
+
+    run(test())
+
+
+# --- deadlines
+
+
+class Clock:
+    """A clock that stands still unless it is told."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def a_second_a_tile(session: Session) -> Costs:
+    costs = Costs()
+    for way in ("spread", "single"):
+        costs.fit(Network.of(session.manifest), way, [(TILE_PIXELS, 1.0)])
+    return costs
+
+
+def test_what_cannot_meet_its_deadline_even_alone_is_not_begun(sessions: Sessions) -> None:
+    async def test() -> None:
+        clock = Clock()
+        costs = a_second_a_tile(sessions["nearest"])
+        async with running(Cores(1), costs=costs, clock=clock) as (scheduler, watch):
+            late = work(sessions["nearest"], picture(TILE, 10 * TILE), name="late", deadline=clock.now + 5)
+            good = work(sessions["nearest"], picture(TILE, 10 * TILE), name="good", deadline=clock.now + 11)
+            outcomes = await asyncio.gather(*start(scheduler, late, good), return_exceptions=True)
+        assert isinstance(outcomes[0], DeadlineExceeded)
+        assert outcomes[0].members == {"tiles": 10, "tiles_begun": 0}
+        assert set(watch.batches) == {("good",)}
+        assert is_exact(good)
+
+    run(test())
+
+
+def test_what_becomes_late_is_dropped_before_its_next_tile(sessions: Sessions) -> None:
+    async def test() -> None:
+        clock = Clock()
+        costs = a_second_a_tile(sessions["nearest"])
+        async with running(Cores(1), costs=costs, clock=clock) as (scheduler, watch):
+            watch.hold()
+            late = work(sessions["nearest"], picture(TILE, 10 * TILE), name="late", deadline=clock.now + 9)
+            (task,) = start(scheduler, late)
+            await until(lambda: watch.batches)
+            clock.now += 4  # nine tiles are left, and five seconds
+            watch.release()
+            with pytest.raises(DeadlineExceeded) as caught:
+                await task
+        assert watch.batches == [("late",)]
+        assert caught.value.members == {"tiles": 10, "tiles_begun": 1}
+
+    run(test())
+
+
+def test_a_mere_guess_of_the_cost_drops_nobody(sessions: Sessions) -> None:
+    async def test() -> None:
+        clock = Clock()
+        async with running(Cores(1), costs=Costs(), clock=clock) as (scheduler, _):
+            hasty = work(sessions["nearest"], picture(TILE, 10 * TILE), name="hasty", deadline=clock.now + 1e-9)
+            await scheduler.run(hasty)
+        assert is_exact(hasty)
+
+    run(test())
+
+
+# --- what is to be expected
+
+
+def test_the_forecast_is_that_of_the_work_alone_or_beside_those_that_wait(sessions: Sessions) -> None:
+    async def test() -> None:
+        session = sessions["nearest"]
+        costs = a_second_a_tile(session)
+        async with running(Cores(1), costs=costs, clock=Clock()) as (scheduler, watch):
+            demand = strip(session, tiles=3, name="asked").demand
+            assert scheduler.forecast(demand).total_s == pytest.approx(3.0)
+            assert scheduler.backlog_s() == 0
+            watch.hold()
+            tasks = start(scheduler, strip(session, tiles=5, name="there"))
+            await until(lambda: watch.batches)
+            forecast = scheduler.forecast(demand)
+            # One tile runs, for a second yet; then they go in turn, until these three are done.
+            assert (forecast.alone_s, forecast.least_s) == pytest.approx((3.0, 7.0))
+            assert scheduler.backlog_s() == pytest.approx(5.0)
+            watch.release()
+            await asyncio.gather(*tasks)
+
+    run(test())
+
+
+def test_every_run_corrects_the_costs(sessions: Sessions) -> None:
+    async def test() -> None:
+        session, clock = sessions["nearest"], Clock()
+        costs = a_second_a_tile(session)
+
+        class Slow(Plane):
+            def read(self, tile: Tile) -> NDArray[Any]:
+                clock.now += 3
+                return super().read(tile)
+
+        plan = plan_tiles(TILE, TILE, halo=0, max_tile=TILE)
+        async with running(Cores(1), costs=costs, clock=clock) as (scheduler, _):
+            for _ in range(30):
+                await scheduler.run(Work(session, plan, [Slow(picture(TILE, TILE), 2)], "slow"))
+        assert costs.seconds(Network.of(session.manifest), "single", TILE_PIXELS) == pytest.approx(3.0, rel=0.01)
 
     run(test())
 

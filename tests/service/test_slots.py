@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.costs import Way
 from service.planes import Plane
 from service.tiling import Tile, plan_tiles
-from service.work import Work
+from service.turns import Turns
+from service.work import Job, Work
 from tests import oracles
 from tests.service.scheduling import (
     TILE,
+    TILE_PIXELS,
     TIMEOUT_S,
     Sessions,
     gpu,
@@ -216,5 +219,33 @@ def test_who_leaves_a_batch_that_is_ready_is_not_run(sessions: Sessions) -> None
             await asyncio.gather(*tasks, staying)
         assert watch.batches == [("first",), ("stayer",) * 2, ("stayer",)]  # a batch of three is none that recurs
         assert is_exact(stayer)
+
+    run(test())
+
+
+# --- what is to be expected
+
+
+def test_alone_a_work_takes_as_few_batches_as_may_be() -> None:
+    def seconds(way: Way, pixels: int) -> float:
+        return 1.0 + pixels / TILE_PIXELS
+
+    slots = gpu(tiles=8)
+    assert slots.alone_s(19, TILE_PIXELS, seconds) == 2 * 9 + 3 + 2
+    assert slots.lane_s(TILE_PIXELS, seconds) == 9 / 8
+
+
+def test_a_batch_begins_after_the_one_that_runs_and_the_one_that_is_ready(sessions: Sessions) -> None:
+    async def test() -> None:
+        slots, turns = gpu(tiles=1), Turns[Job]()
+        assert slots.entry(1.0, now=50.0) == (0.0, "batch")
+        turns.join(Job(strip(sessions["nearest"], tiles=2, name="r"), now=50.0))
+        running = slots.take(turns)
+        assert running is not None
+        slots.start(running, turns)
+        ready = slots.take(turns)
+        assert ready is not None
+        running.ends_at, ready.ends_at = 53.0, 0.0
+        assert slots.entry(1.0, now=50.0) == (3.0, "batch")
 
     run(test())
