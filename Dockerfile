@@ -23,8 +23,8 @@ LABEL org.opencontainers.image.title="srserve" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN groupadd --gid 10001 srserve \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin srserve
-# The jobs' files outlive the container, on a volume that all replicas of one machine may share.
-RUN install -d -m 0700 -o srserve -g srserve /var/lib/srserve/jobs
+# The jobs' files outlive the container, on a volume that all replicas of one machine may share; so do the keys.
+RUN install -d -m 0700 -o srserve -g srserve /var/lib/srserve/jobs /keys
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/srserve /opt/srserve
 COPY store /opt/srserve/store

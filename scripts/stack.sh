@@ -10,8 +10,9 @@ export COMPOSE_PROJECT_NAME=srserve-check SRSERVE_TAG=check
 SRSERVE_PORT=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 export SRSERVE_PORT
 
-for files in docker-compose.yml "docker-compose.yml docker-compose.gpu.yml"; do
-    for profile in "" observe; do
+for files in docker-compose.yml "docker-compose.yml docker-compose.gpu.yml" "docker-compose.yml docker-compose.tls.yml" \
+    "docker-compose.yml docker-compose.gpu.yml docker-compose.tls.yml"; do
+    for profile in "" observe keys; do
         # shellcheck disable=SC2046,SC2086  # each file is a word
         docker compose $(printf -- '-f %s ' $files) ${profile:+--profile $profile} config --quiet
     done

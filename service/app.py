@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib import metadata
+from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
@@ -22,9 +23,11 @@ from service.cores import Cores
 from service.costs import Costs
 from service.envelope import Envelope
 from service.errors import MethodNotAllowed
+from service.guard import Guard
 from service.jobs.book import JobBook, JobLimits
 from service.jobs.queue import JobQueue
 from service.jobs_picture import PictureTask
+from service.keys import KeyRing
 from service.metrics import Metrics
 from service.problems import from_framework, from_validation, shorten
 from service.processors import usable_cores
@@ -44,7 +47,7 @@ log = structlog.get_logger("service")
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application, its store opened. Raises StoreError when a file of the store is not what it must be, or the
+    """The application, its store opened. Raises StoreError and KeyFileError when a file is not what it must be, or the
     jobs' folder cannot be used.
 
     Threads and queues begin with the ASGI lifespan and end with it.
@@ -65,6 +68,8 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (index, upscale, jobs, models, health, documentation):
         app.include_router(router.router)
     app.openapi = lambda: documentation.openapi_document(app)  # type: ignore[method-assign]  # FastAPI's own way
+    if app.state.keys is not None:
+        app.add_middleware(Guard, keys=app.state.keys)
     app.add_middleware(Envelope, is_draining=lambda: app.state.readiness.draining, metrics=app.state.metrics)
     return app
 
@@ -81,6 +86,7 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
     state.settings = settings
     state.readiness = Readiness()
     state.metrics = Metrics()
+    state.keys = KeyRing(settings.keys) if isinstance(settings.keys, Path) else None
     threads = settings.threads or usable_cores()
     state.registry = Registry.open(settings.store, device=settings.device, threads=threads)
     state.admission = Admission(max_requests=settings.max_requests, max_bytes=settings.max_memory_bytes)

@@ -3,6 +3,9 @@
 ServiceError                        an answer to the caller, rendered as RFC 9457 problem+json
 |- BadRequest              400      the request itself cannot be parsed
 |  |- EmptyBody  MalformedMultipart  MissingFile  TooManyParts
+|- Unauthenticated         401      no key, or none that is known
+|- Forbidden               403
+|  |- ModelNotAllowed
 |- NotFound                404
 |  |- UnknownModel  UnknownJob
 |- MethodNotAllowed        405
@@ -21,6 +24,7 @@ ServiceError                        an answer to the caller, rendered as RFC 945
 |  |- AnimatedImage  AlphaNotRepresentable  FloatUnsupported  WrongSize  WrongEndpoint
 |  |- IdempotencyKeyReused
 |- Overloaded              429      healthy but full: come back after `retry_after_s`
+|- QuotaExceeded           429      the key's own limit
 |- ClientClosed            499      logged and counted only: nobody is there to read it
 |- InternalError           500
 |  |- InferenceFailed  ModelOutputInvalid
@@ -82,6 +86,18 @@ class MissingFile(BadRequest):
 
 class TooManyParts(BadRequest):
     code, title = "too-many-parts", "The form has too many parts"
+
+
+class Unauthenticated(ServiceError):
+    status, code, title = 401, "unauthenticated", "A valid key is needed"
+
+
+class Forbidden(ServiceError):
+    status, code, title = 403, "forbidden", "The key does not allow this"
+
+
+class ModelNotAllowed(Forbidden):
+    code, title = "model-not-allowed", "The key does not allow this model"
 
 
 class NotFound(ServiceError):
@@ -206,6 +222,10 @@ class IdempotencyKeyReused(Unprocessable):
 
 class Overloaded(ServiceError):
     status, code, title, retryable = 429, "overloaded", "The service is full", True
+
+
+class QuotaExceeded(ServiceError):
+    status, code, title, retryable = 429, "quota-exceeded", "The key's quota is used up", True
 
 
 class ClientClosed(ServiceError):

@@ -39,6 +39,7 @@ REJECTIONS = {
     "quota-exceeded": "quota",
     "unauthenticated": "key",
     "forbidden": "key",
+    "model-not-allowed": "key",
     "deadline-exceeded": "deadline",
     "body-too-large": "too_large",
     "too-many-pixels": "too_large",

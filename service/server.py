@@ -27,6 +27,7 @@ from service.admission import Readiness
 from service.app import create_app
 from service.errors import StoreError
 from service.exposition import exposed
+from service.keys import KeyFileError
 from service.protocol import LimitedProtocol
 from service.settings import Settings, explain, load_settings
 from service.telemetry import configure_logging
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
             listeners.enter_context(metrics_listener)
         try:
             app = create_app(settings)
-        except (StoreError, TracingUnavailableError) as error:
+        except (StoreError, KeyFileError, TracingUnavailableError) as error:
             return _refuse_to_start(str(error))
         log.info(
             "listening",

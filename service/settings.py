@@ -5,6 +5,7 @@ the nearest right name, for a misspelt limit that is silently ignored is no limi
 """
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,6 +45,13 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="TCP port; 0 takes a free one")
     keep_alive_s: PositiveInt = Field(
         75, description="Seconds that an idle connection stays open; keep it above the gateway's own"
+    )
+
+    # Whom it lets in
+    keys: Literal["off"] | Path | None = Field(
+        None,
+        description="File of API keys, or off: whoever reaches the port may ask. "
+        "Has to be chosen where that is not this machine alone",
     )
 
     # What it runs
@@ -123,10 +131,27 @@ class Settings(BaseSettings):
             raise ValueError("max_memory_bytes must be at least max_body_bytes")
         return self
 
+    @model_validator(mode="after")
+    def _keys_are_chosen(self) -> Self:
+        if self.keys is None and not is_loopback(self.host):
+            raise ValueError(
+                f"keys must be chosen to listen on {self.host}, which others can reach: a key file "
+                "(make one with `python -m service.keys --file FILE make NAME`), or off"
+            )
+        return self
+
     @classmethod
     def variables(cls) -> list[str]:
         """The names of all environment variables that are read, upper case."""
         return [ENV_PREFIX + name.upper() for name in cls.model_fields]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach that address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def misspelt(names: Iterable[str], *, known: list[str]) -> list[str]:

@@ -50,6 +50,7 @@ class RequestRecord:
     method: str = "GET"
     times: StageTimes = field(default_factory=StageTimes)
     facts: dict[str, object] = field(default_factory=dict)  # model, scale, tiles, pixels, bytes
+    queue_class: Literal["interactive", "frames", "jobs"] = "interactive"  # the key's, where there are keys
 
 
 @dataclass(frozen=True)

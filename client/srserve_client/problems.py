@@ -41,6 +41,27 @@ class TooManyParts(BadRequest):
     title = "The form has too many parts"
 
 
+class Unauthenticated(ProblemError):
+    """A valid key is needed."""
+
+    status, code, retryable = 401, "unauthenticated", False
+    title = "A valid key is needed"
+
+
+class Forbidden(ProblemError):
+    """The key does not allow this."""
+
+    status, code, retryable = 403, "forbidden", False
+    title = "The key does not allow this"
+
+
+class ModelNotAllowed(Forbidden):
+    """The key does not allow this model."""
+
+    status, code, retryable = 403, "model-not-allowed", False
+    title = "The key does not allow this model"
+
+
 class NotFound(ProblemError):
     """There is nothing at this path."""
 
@@ -258,6 +279,13 @@ class Overloaded(ProblemError):
     title = "The service is full"
 
 
+class QuotaExceeded(ProblemError):
+    """The key's quota is used up."""
+
+    status, code, retryable = 429, "quota-exceeded", True
+    title = "The key's quota is used up"
+
+
 class InternalError(ProblemError):
     """Internal error."""
 
@@ -333,6 +361,7 @@ PROBLEMS: dict[str, type[ProblemError]] = {
     "draining": Draining,
     "empty-body": EmptyBody,
     "float-unsupported": FloatUnsupported,
+    "forbidden": Forbidden,
     "gone": Gone,
     "idempotency-in-progress": IdempotencyInProgress,
     "idempotency-key-reused": IdempotencyKeyReused,
@@ -346,6 +375,7 @@ PROBLEMS: dict[str, type[ProblemError]] = {
     "media-type-mismatch": MediaTypeMismatch,
     "method-not-allowed": MethodNotAllowed,
     "missing-file": MissingFile,
+    "model-not-allowed": ModelNotAllowed,
     "model-output-invalid": ModelOutputInvalid,
     "not-acceptable": NotAcceptable,
     "not-found": NotFound,
@@ -353,10 +383,12 @@ PROBLEMS: dict[str, type[ProblemError]] = {
     "out-of-memory": OutOfMemory,
     "output-too-large": OutputTooLarge,
     "overloaded": Overloaded,
+    "quota-exceeded": QuotaExceeded,
     "range-not-satisfiable": RangeNotSatisfiable,
     "storage-full": StorageFull,
     "too-many-parts": TooManyParts,
     "too-many-pixels": TooManyPixels,
+    "unauthenticated": Unauthenticated,
     "unavailable": Unavailable,
     "undecodable-image": UndecodableImage,
     "unknown-job": UnknownJob,

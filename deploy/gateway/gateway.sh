@@ -8,6 +8,10 @@ set -eu
 
 : "${GATEWAY_REPLICAS:=service:8000}"     # host:port ..., each name standing for all its addresses
 : "${GATEWAY_LISTEN:=8080}"               # [address:]port
+: "${GATEWAY_TLS_LISTEN:=8443}"          # the same for TLS, where there is a certificate
+: "${GATEWAY_TLS_CERTIFICATE:=}"          # PEM file of the certificate and those above it
+: "${GATEWAY_TLS_KEY:=}"                  # PEM file of its key
+: "${GATEWAY_TLS_CLIENT_CA:=}"            # PEM file: only clients with a certificate of this authority (mTLS)
 : "${GATEWAY_MAX_BODY:=32m}"              # of one picture: not below SR_MAX_BODY_BYTES
 : "${GATEWAY_MAX_FRAMES_BODY:=256m}"      # of POST /upscale/frames
 : "${GATEWAY_MAX_JOB_BODY:=2g}"           # of POST /jobs
@@ -46,9 +50,23 @@ list() {
     echo '}'
 }
 
+tls() {
+    [ -n "$GATEWAY_TLS_CERTIFICATE" ] || return 0
+    echo "listen $GATEWAY_TLS_LISTEN ssl backlog=2048;"
+    echo "ssl_certificate $GATEWAY_TLS_CERTIFICATE;"
+    echo "ssl_certificate_key $GATEWAY_TLS_KEY;"
+    echo 'ssl_protocols TLSv1.2 TLSv1.3;'
+    echo 'ssl_session_cache shared:tls:10m;  # a connection ends with its answer, so the next one should be cheap'
+    echo 'ssl_session_timeout 1h;'
+    [ -n "$GATEWAY_TLS_CLIENT_CA" ] || return 0
+    echo "ssl_client_certificate $GATEWAY_TLS_CLIENT_CA;"
+    echo 'ssl_verify_client on;'
+}
+
 render() {
     mkdir -p "$GATEWAY_RUN" "$GATEWAY_DATA"
     cp "$source_folder/proxy.conf" "$GATEWAY_RUN/proxy.conf"
+    tls >"$GATEWAY_RUN/tls.conf"
     if [ "$(id -u)" = 0 ]; then user="user $(id -un);"; else user=''; fi
     sed -e "s|@USER@|$user|g" \
         -e "s|@LISTEN@|$GATEWAY_LISTEN|g" \
@@ -83,9 +101,10 @@ update
 nginx -e stderr -c "$GATEWAY_RUN/nginx.conf" -g 'daemon off;' &
 nginx_pid=$!
 trap leave TERM INT
+trap 'kill -HUP "$nginx_pid"' HUP  # read the certificates again
 while kill -0 "$nginx_pid" 2>/dev/null; do
     sleep "$GATEWAY_POLL_S" &
-    wait $!
+    wait $! || true  # a signal ends the wait
     update
 done
 wait "$nginx_pid"

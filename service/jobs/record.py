@@ -21,6 +21,12 @@ class Source:
     media_type: str
     facts: Facts = field(default_factory=dict)
 
+    @property
+    def pixels(self) -> int:
+        """Of the picture, or of one frame; 0 where its header does not say."""
+        height, width = self.facts.get("height"), self.facts.get("width")
+        return height * width if isinstance(height, int) and isinstance(width, int) else 0
+
 
 @dataclass(frozen=True)
 class Result:

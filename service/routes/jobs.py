@@ -105,14 +105,14 @@ async def _body(request: Request, settings: TheSettings) -> BodyStream:
     return BodyStream(request.headers, request.receive, max_bytes=settings.max_job_bytes)
 
 
-def _key(header: str | None) -> str | None:
-    """The Idempotency-Key; the draft wants quotes around it, and most clients leave them out."""
+def _key(header: str | None, *, holder: object) -> str | None:
+    """The Idempotency-Key, a holder's own; the draft wants quotes around it, and most clients leave them out."""
     if header is None:
         return None
     key = header.removeprefix('"').removesuffix('"')
     if _KEY.fullmatch(key) is None:
         raise BadRequest("Idempotency-Key is 1 to 255 printable ASCII characters without spaces.")
-    return key
+    return f"{holder} {key}" if holder else key
 
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -167,7 +167,7 @@ async def create_job(
     """Everything that can be told without running the network is told at once, as by POST /upscale. After a 202 the
     job survives a restart of the service, and goes on where it was.
     """
-    key = _key(idempotency_key)
+    key = _key(idempotency_key, holder=record.facts.get("key"))
     registry.get(query.model).graph(query.scale)
     choose_format(query.format, None)
     with jobs.claim(key):
@@ -178,6 +178,7 @@ async def create_job(
             file.flush()
             await jobs.make_room(received.bytes)
             job = await _picture_job(job_id, received, query, jobs, upscaler, settings.max_body_bytes)
+            record.facts |= {"input_pixels": job.source.pixels}  # on the key's account now, though it runs later
             job, is_new = await jobs.submit(job, file, key=key, fingerprint=_fingerprint(received, query))
         except OSError as error:
             raise StorageFull("The upload could not be written to the disk.", retry_after_s=60) from error

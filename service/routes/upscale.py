@@ -128,6 +128,6 @@ async def upscale(
     """
     accept = request.headers.get("accept")
     params = UpscaleParams(**query.model_dump(), accept=accept)
-    answer = await upscaler.upscale(UpscaleRequest(body, params, permit, record))
+    answer = await upscaler.upscale(UpscaleRequest(body, params, permit, record, queue_class=record.queue_class))
     headers = answer.headers if query.format else answer.headers | {"Vary": "Accept"}
     return PictureResponse(answer.content, media_type=answer.media_type, headers=headers)

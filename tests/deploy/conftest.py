@@ -49,8 +49,9 @@ def front(tmp_path: Path) -> Iterator[Front]:
         pytest.skip(f"the gateway needs {' and '.join(MISSING)}")
     gateways: list[LiveGateway] = []
 
-    def start(addresses: list[str], *, poll_s: float = 0.2) -> LiveGateway:
-        gateway = _start(addresses, poll_s=poll_s, folder=tmp_path / f"gateway{len(gateways)}")
+    def start(addresses: list[str], *, poll_s: float = 0.2, **settings: object) -> LiveGateway:
+        chosen = {"REPLICAS": " ".join(addresses), "POLL_S": poll_s, **settings}
+        gateway = _start(chosen, folder=tmp_path / f"gateway{len(gateways)}")
         gateways.append(gateway)
         return gateway
 
@@ -68,14 +69,18 @@ def replicas() -> Iterator[list[Replica]]:
         replica.listener.close()
 
 
-def _start(addresses: list[str], *, poll_s: float, folder: Path) -> LiveGateway:
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+def _start(chosen: dict[str, object], *, folder: Path) -> LiveGateway:
+    port = free_port()
     folder.mkdir()
-    environment = os.environ | {
-        "GATEWAY_REPLICAS": " ".join(addresses),
+    environment = os.environ | {f"GATEWAY_{name}": str(value) for name, value in chosen.items()}
+    environment |= {
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
-        "GATEWAY_POLL_S": str(poll_s),
         "GATEWAY_RUN": str(folder),
         "GATEWAY_DATA": str(folder / "data"),
     }

@@ -1,7 +1,6 @@
 """A rolling restart under load, with the shipped gateway and real services: not one request of a thousand is lost."""
 
 import signal
-import socket
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -11,16 +10,11 @@ import numpy as np
 
 from tests import oracles
 from tests.conftest import Launch, LiveServer, eventually
-from tests.deploy.conftest import Front, LiveGateway
+from tests.deploy.conftest import Front, LiveGateway, free_port
 from tests.service.pictures import as_file, as_pixels, pixels
 
 REQUESTS = 1000
 CLIENTS = 8
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 class Load:

@@ -126,6 +126,14 @@ def test_prometheus_finds_both_replicas_and_what_they_served(gateway: httpx2.Cli
     assert eventually(lambda: value('sum(sr_input_pixels_total{model="edsr"})') > 0, timeout_s=60)
 
 
+def test_keys_are_made_by_a_container_of_their_own_and_read_by_the_service(gateway: httpx2.Client) -> None:
+    text = docker("compose", "run", "--rm", "keys", "make", "stack-test").splitlines()[-1]
+    assert text.startswith("srk_")
+    listed = inside(containers("service")[0], "python", "-m", "service.keys", "--file", "/keys/keys.json", "list")
+    assert "stack-test" in listed
+    assert text.rpartition("_")[2] not in listed
+
+
 def test_two_requests_at_once_go_to_two_replicas(gateway: httpx2.Client) -> None:
     content = as_file(pixels(256, 256))
     names = [f"at-once-{time.time_ns()}-{index}" for index in range(2)]
