@@ -40,8 +40,8 @@ contracts: .venv/dev  ## imports point one way
 generate: .venv/dev  ## write what is generated: the client's sync half and its problems
 	PYTHONPATH=client $(BIN)/python -m generate
 
-references: .venv/dev  ## write what documents repeat of the code: the table of settings
-	$(BIN)/python scripts/references.py
+references: .venv/dev  ## write what documents repeat of the code: the table of settings, the OpenAPI document
+	BREAKING=$(BREAKING) $(BIN)/python scripts/references.py
 
 bench: .venv/dev  ## speed over HTTP against the bare session, in one run
 	$(BIN)/python -m benchmarks.speed

@@ -1,16 +1,23 @@
 """References: what documents repeat of the code, written from the code; `make references` runs this.
 
-The table of settings in docs/operations.md. A test fails where a file is not what this writes.
+The table of settings in docs/operations.md, and docs/openapi.json. A test fails where a file is not what this writes. A
+change of the interface that breaks clients is not written unless that is meant: `make references BREAKING=yes`.
 """
 
+import json
+import os
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from service.settings import DEFAULT_STORE, ENV_PREFIX, Settings  # noqa: E402 - the service is beside this folder
+from scripts.breaking import breaking_changes  # noqa: E402 - the repository is not installed
+from service.app import create_app  # noqa: E402 - the service is beside this folder
+from service.settings import DEFAULT_STORE, ENV_PREFIX, Settings  # noqa: E402
 
+OPERATIONS = ROOT / "docs" / "operations.md"
+OPENAPI = ROOT / "docs" / "openapi.json"
 BEGIN, END = "<!-- settings: make references -->", "<!-- end of settings -->"
 
 
@@ -30,12 +37,24 @@ def operations_page(page: str) -> str:
     return f"{before}{BEGIN}\n{settings_table()}\n{END}{after}"
 
 
-def references() -> dict[Path, str]:
-    """Each file with generated parts, and what should be in it."""
-    operations = ROOT / "docs" / "operations.md"
-    return {operations: operations_page(operations.read_text())}
+def openapi_text(settings: Settings) -> str:
+    """The interface, in a form whose differences are easy to read. The models that are served do not matter."""
+    return json.dumps(create_app(settings).openapi(), indent=1) + "\n"
+
+
+def main() -> int:
+    """The exit status: 1 where the interface would break clients."""
+    OPERATIONS.write_text(operations_page(OPERATIONS.read_text()))
+    text = openapi_text(Settings(device="cpu"))
+    changes = breaking_changes(json.loads(OPENAPI.read_text()), json.loads(text)) if OPENAPI.exists() else []
+    for change in changes:
+        print(f"breaking: {change}")
+    if changes and os.environ.get("BREAKING") != "yes":
+        print(f"{OPENAPI} is left as it is. If clients are meant to be broken: make references BREAKING=yes")
+        return 1
+    OPENAPI.write_text(text)
+    return 0
 
 
 if __name__ == "__main__":
-    for path, content in references().items():
-        path.write_text(content)
+    sys.exit(main())

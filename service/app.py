@@ -19,6 +19,7 @@ from starlette.routing import Match
 from service.admission import Admission, Readiness
 from service.calibration import calibrate
 from service.codecs import ImageLimits
+from service.contract import openapi_document
 from service.cores import Cores
 from service.costs import Costs
 from service.envelope import Envelope
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         telemetry=tracing_config(enabled=settings.tracing),
         responses=documentation.any_problem(),
+        generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,  # /upscale/ is a mistake to be told of, not to be redirected with its body
         exception_handlers={405: _wrong_method, HTTPException: _refuse, RequestValidationError: _refuse},
     )
@@ -67,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     watch(app.state, version=version)
     for router in (index, upscale, jobs, models, health, documentation):
         app.include_router(router.router)
-    app.openapi = lambda: documentation.openapi_document(app)  # type: ignore[method-assign]  # FastAPI's own way
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # FastAPI's own way
     if app.state.keys is not None:
         app.add_middleware(Guard, keys=app.state.keys)
     app.add_middleware(Envelope, is_draining=lambda: app.state.readiness.draining, metrics=app.state.metrics)

@@ -28,7 +28,7 @@ class Guard:
         self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _is_open(scope["path"]):
+        if scope["type"] != "http" or is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
         record: RequestRecord = scope["state"]["record"]
@@ -45,7 +45,8 @@ class Guard:
             quota.end(key.grants, pixels=pixels if isinstance(pixels, int) else 0, now=time.monotonic())
 
 
-def _is_open(path: str) -> bool:
+def is_open(path: str) -> bool:
+    """Whether the path needs no key."""
     return path in OPEN_PATHS or any(path == prefix or path.startswith(prefix + "/") for prefix in OPEN_PREFIXES)
 
 

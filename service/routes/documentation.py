@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import NotFound, ServiceError
@@ -40,13 +39,13 @@ class ProblemKind(BaseModel):
 @router.get("/problems", summary="All problems that this service can answer with")
 async def list_problems() -> list[ProblemKind]:
     """One entry a code, by status and code."""
-    return sorted(kinds_of_problems().values(), key=lambda kind: (kind.status, kind.code))
+    return sorted(problem_kinds().values(), key=lambda kind: (kind.status, kind.code))
 
 
 @router.get("/problems/{code}", summary="What a problem's `type` refers to")
 async def get_problem(code: str) -> ProblemKind:
     """The problem of that code."""
-    kinds = kinds_of_problems()
+    kinds = problem_kinds()
     if code not in kinds:
         raise NotFound(f"No problem has the code {shorten(code)!r}.", members={"available": sorted(kinds)})
     return kinds[code]
@@ -56,7 +55,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an operation that can answer with problems of these statuses, their codes listed."""
     return {
         status: _answer(
-            "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds_of_problems().values() if kind.status == status)
+            "; ".join(f"`{kind.code}`: {kind.title}" for kind in problem_kinds().values() if kind.status == status)
         )
         for status in statuses
     }
@@ -67,32 +66,21 @@ def any_problem() -> dict[int | str, dict[str, Any]]:
     return {"default": _answer("Whatever else goes wrong")}
 
 
-def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """The application's OpenAPI document, with the schema that `problems` refers to, made once."""
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title,
-            version=app.version,
-            description=app.description,
-            routes=app.routes,
-            tags=app.openapi_tags,
-        )
-        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = schema
-        app.openapi_schema = document
-    return app.openapi_schema
-
-
 def _answer(description: str) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Problem"}
     return {"description": description, "content": {PROBLEM_JSON: {"schema": schema}}}
 
 
-def kinds_of_problems() -> dict[str, ProblemKind]:
+def problem_classes() -> list[type[ServiceError]]:
+    """The class of every problem, by code."""
+    return sorted(_descendants(ServiceError), key=lambda kind: kind.code)
+
+
+def problem_kinds() -> dict[str, ProblemKind]:
     """Every problem by its code."""
     return {
         kind.code: ProblemKind(code=kind.code, status=kind.status, title=kind.title, retryable=kind.retryable)
-        for kind in _descendants(ServiceError)
+        for kind in problem_classes()
     }
 
 

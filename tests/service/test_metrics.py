@@ -4,7 +4,7 @@ from typing import Any
 
 from service import errors
 from service.metrics import REJECTIONS, Metrics
-from service.routes.documentation import kinds_of_problems
+from service.routes.documentation import problem_kinds
 from service.telemetry import RequestOutcome, RequestRecord
 
 
@@ -56,7 +56,7 @@ def test_every_rejection_is_counted_by_its_reason_and_starts_at_zero() -> None:
 
 
 def test_a_refusal_for_want_of_room_or_time_has_a_reason() -> None:
-    named = {code for code in kinds_of_problems() if code in REJECTIONS}
+    named = {code for code in problem_kinds() if code in REJECTIONS}
     full = {errors.Overloaded, errors.Draining, errors.NotReady, errors.DeadlineExceeded, errors.BodyTooLarge}
     assert {kind.code for kind in full} <= named
 
