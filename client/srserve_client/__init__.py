@@ -19,6 +19,7 @@ from srserve_client.errors import (
     SrserveError,
     UnexpectedAnswer,
 )
+from srserve_client.job import Job, JobFile, Progress
 from srserve_client.pictures import Picture
 from srserve_client.results import Graph, Model, Result
 from srserve_client.retries import RetryBudget, RetryPolicy
@@ -32,10 +33,13 @@ __all__ = [
     "ConnectionFailed",
     "DeadlineExpired",
     "Graph",
+    "Job",
+    "JobFile",
     "Model",
     "NotModified",
     "Picture",
     "ProblemError",
+    "Progress",
     "Result",
     "RetryBudget",
     "RetryPolicy",

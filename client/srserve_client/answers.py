@@ -1,13 +1,16 @@
 """Answers: what came back, and what went wrong where it is no success. No bytes are read or sent here."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
 
 from srserve_client.errors import NotModified, ProblemError, SrserveError, UnexpectedAnswer
 from srserve_client.problems import PROBLEMS
+
+T = TypeVar("T")
 
 PROBLEM_JSON = "application/problem+json"
 LONGEST_EXCERPT = 200  # characters of an unexpected answer that the error's message repeats
@@ -37,6 +40,37 @@ class Answer:
                 f"The answer is not JSON but {_excerpt(self.content)!r}: is srserve at this address?",
                 status=self.status,
             ) from error
+
+
+def parsed(answer: Answer, parse: Callable[[dict[str, Any]], T]) -> T:
+    """What `parse` makes of the JSON object in an answer. Raises UnexpectedAnswer when it holds something else."""
+    return _parsed(answer.json(), parse, status=answer.status)
+
+
+def parsed_list(answer: Answer, parse: Callable[[dict[str, Any]], T]) -> list[T]:
+    """What `parse` makes of each JSON object in an answer's list. Raises UnexpectedAnswer as `parsed` does."""
+    documents = answer.json()
+    if not isinstance(documents, list):
+        raise UnexpectedAnswer(f"The answer is no list but {type(documents).__name__}.", status=answer.status)
+    return [_parsed(document, parse, status=answer.status) for document in documents]
+
+
+def parsed_text(text: str, parse: Callable[[dict[str, Any]], T]) -> T:
+    """The same for JSON in a text."""
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise UnexpectedAnswer(f"{text[:LONGEST_EXCERPT]!r} is not JSON.") from error
+    return _parsed(document, parse, status=0)
+
+
+def _parsed(document: object, parse: Callable[[dict[str, Any]], T], *, status: int) -> T:
+    if not isinstance(document, dict):
+        raise UnexpectedAnswer(f"The answer has {type(document).__name__} where srserve has an object.", status=status)
+    try:
+        return parse(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnexpectedAnswer(f"The answer is JSON but not srserve's: {error!r}.", status=status) from error
 
 
 def media_type(headers: Mapping[str, str]) -> str:

@@ -4,7 +4,9 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
+
+from srserve_client.pictures import Picture, picture_bytes
 
 CHUNK_BYTES = 256 * 1024  # sent between two looks at the deadline
 
@@ -62,6 +64,15 @@ class Body:
             raise RuntimeError("this body has been read, and cannot be read again")
         self._was_opened = True
         return self._opener()
+
+
+def body_of(source: Picture) -> Body:
+    """A path or an open file, sent as it is read; or the bytes of whatever else `picture_bytes` takes."""
+    if isinstance(source, str | os.PathLike):
+        return Body.of_path(source)
+    if isinstance(source, io.IOBase) or hasattr(source, "readinto"):
+        return Body.of_file(cast("IO[bytes]", source))
+    return Body.of_bytes(picture_bytes(source))
 
 
 class _KeptOpen(io.RawIOBase):

@@ -54,6 +54,37 @@ def upscale_call(content: bytes, options: UpscaleOptions, *, if_none_match: str 
     return Call("POST", "/upscale", params=_texts(options), headers=headers, body=Body.of_bytes(content))
 
 
+def create_job_call(body: Body, options: UpscaleOptions, *, key: str) -> Call:
+    """POST /jobs, which a service that has seen `key` answers with the job of that time."""
+    return Call("POST", "/jobs", params=_texts(options), headers={"Idempotency-Key": key}, body=body)
+
+
+def job_call(job_id: str) -> Call:
+    """GET /jobs/{id}."""
+    return Call("GET", f"/jobs/{quote(job_id, safe='')}")
+
+
+def cancel_call(job_id: str) -> Call:
+    """DELETE /jobs/{id}."""
+    return Call("DELETE", f"/jobs/{quote(job_id, safe='')}")
+
+
+def events_call(job_id: str, *, last_event_id: str | None) -> Call:
+    """GET /jobs/{id}/events, from after an event that was seen."""
+    headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+    if last_event_id:
+        headers["Last-Event-ID"] = last_event_id
+    return Call("GET", f"/jobs/{quote(job_id, safe='')}/events", headers=headers)
+
+
+def result_call(job_id: str, *, offset: int, etag: str) -> Call:
+    """GET /jobs/{id}/result, from byte `offset` on if the file is still that of `etag`, else from its beginning."""
+    headers = {"Accept-Encoding": "identity"}
+    if offset:
+        headers |= {"Range": f"bytes={offset}-", "If-Range": etag}
+    return Call("GET", f"/jobs/{quote(job_id, safe='')}/result", headers=headers)
+
+
 def models_call() -> Call:
     """GET /models."""
     return Call("GET", "/models")

@@ -5,7 +5,6 @@ SrserveError                 whatever this package raises on purpose
 |- DeadlineExpired           the call's own deadline passed here; the service may not have noticed
 |- UnexpectedAnswer          an answer, but not one of srserve's: a gateway's page, a redirect
 |- NotModified      304      the answer would be the one whose ETag was given
-|- JobFailed                 a job ended, but not with a result
 |- ProblemError              a problem document (RFC 9457) of the service, by code (problems.py)
    |- BadRequest  NotFound  Unprocessable  Overloaded  Unavailable ...
 """

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srserve_client.answers import Answer
-from srserve_client.errors import UnexpectedAnswer
 from srserve_client.files import write_whole
 
 if TYPE_CHECKING:
@@ -157,27 +156,6 @@ class Model:
             graphs=tuple(Graph.of(entry) for entry in document["graphs"]),
             raw=document,
         )
-
-
-def models_of(answer: Answer) -> list[Model]:
-    """The models in the answer of /models."""
-    return [Model.of(entry) for entry in documents_of(answer)]
-
-
-def document_of(answer: Answer) -> dict[str, Any]:
-    """The JSON object in an answer. Raises UnexpectedAnswer when it holds something else."""
-    document = answer.json()
-    if not isinstance(document, dict):
-        raise UnexpectedAnswer(f"The answer is no JSON object but {type(document).__name__}.", status=answer.status)
-    return document
-
-
-def documents_of(answer: Answer) -> list[dict[str, Any]]:
-    """The JSON objects in an answer. Raises UnexpectedAnswer when it holds something else."""
-    documents = answer.json()
-    if not isinstance(documents, list) or not all(isinstance(entry, dict) for entry in documents):
-        raise UnexpectedAnswer("The answer is no list of JSON objects.", status=answer.status)
-    return documents
 
 
 def timing_of(headers: Mapping[str, str]) -> dict[str, float]:

@@ -10,7 +10,8 @@ import httpx2
 
 from srserve_client.aio import io
 from srserve_client.aio.exchange import Exchange
-from srserve_client.answers import Answer
+from srserve_client.aio.jobs import AsyncJobs
+from srserve_client.answers import Answer, parsed, parsed_list
 from srserve_client.batches import BatchItem
 from srserve_client.calls import (
     Call,
@@ -28,7 +29,7 @@ from srserve_client.calls import (
 from srserve_client.deadlines import Deadline
 from srserve_client.errors import SrserveError
 from srserve_client.pictures import Picture, picture_bytes
-from srserve_client.results import Model, Result, document_of, models_of
+from srserve_client.results import Model, Result
 from srserve_client.retries import DEFAULT_POLICY, RetryBudget, RetryPolicy, policy_of
 from srserve_client.version import USER_AGENT
 
@@ -137,11 +138,16 @@ class AsyncClient:
 
     async def models(self, *, timeout: float | None = None) -> list[Model]:
         """All models that are served."""
-        return models_of(await self._fetch(models_call(), timeout))
+        return parsed_list(await self._fetch(models_call(), timeout), Model.of)
 
     async def model(self, name: str, *, timeout: float | None = None) -> Model:
         """One model. Raises UnknownModel, whose `members["available"]` lists those that are served."""
-        return Model.of(document_of(await self._fetch(model_call(name), timeout)))
+        return parsed(await self._fetch(model_call(name), timeout), Model.of)
+
+    @property
+    def jobs(self) -> AsyncJobs:
+        """What takes too long to wait for: videos, and pictures too large."""
+        return AsyncJobs(self._exchange, self._timeout_s)
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
         """A client over the same connections and budget that differs in what is given."""

@@ -11,7 +11,7 @@ from typing import Self, Unpack
 
 import httpx2
 
-from srserve_client.answers import Answer
+from srserve_client.answers import Answer, parsed, parsed_list
 from srserve_client.batches import BatchItem
 from srserve_client.calls import (
     Call,
@@ -29,10 +29,11 @@ from srserve_client.calls import (
 from srserve_client.deadlines import Deadline
 from srserve_client.errors import SrserveError
 from srserve_client.pictures import Picture, picture_bytes
-from srserve_client.results import Model, Result, document_of, models_of
+from srserve_client.results import Model, Result
 from srserve_client.retries import DEFAULT_POLICY, RetryBudget, RetryPolicy, policy_of
 from srserve_client.sync import io
 from srserve_client.sync.exchange import Exchange
+from srserve_client.sync.jobs import Jobs
 from srserve_client.version import USER_AGENT
 
 TIMEOUT_S = 70.0  # the service's own deadline is 60 s and a gateway's 65 s: the nearest to the work gives up first
@@ -140,11 +141,16 @@ class Client:
 
     def models(self, *, timeout: float | None = None) -> list[Model]:
         """All models that are served."""
-        return models_of(self._fetch(models_call(), timeout))
+        return parsed_list(self._fetch(models_call(), timeout), Model.of)
 
     def model(self, name: str, *, timeout: float | None = None) -> Model:
         """One model. Raises UnknownModel, whose `members["available"]` lists those that are served."""
-        return Model.of(document_of(self._fetch(model_call(name), timeout)))
+        return parsed(self._fetch(model_call(name), timeout), Model.of)
+
+    @property
+    def jobs(self) -> Jobs:
+        """What takes too long to wait for: videos, and pictures too large."""
+        return Jobs(self._exchange, self._timeout_s)
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
         """A client over the same connections and budget that differs in what is given."""

@@ -19,7 +19,6 @@ from srserve_client.retries import RetryBudget, RetryPolicy
 from srserve_client.sync import io
 
 CONNECT_TIMEOUT_S = 5.0  # a service that can be reached takes the connection at once
-SHORTEST_TIMEOUT_S = 0.001  # 0 would mean not to wait at all
 SMALLEST_ERROR = 300  # of the statuses: no call expects to be sent elsewhere
 
 
@@ -119,11 +118,10 @@ class Timeouts(Mapping[str, float | None]):
         self._deadline = deadline
 
     def __getitem__(self, step: str) -> float | None:
-        remaining = self._deadline.remaining_s()
-        if remaining is None:
-            return CONNECT_TIMEOUT_S if step == "connect" else None
-        remaining = max(remaining, SHORTEST_TIMEOUT_S)
-        return min(remaining, CONNECT_TIMEOUT_S) if step == "connect" else remaining
+        limit = self._deadline.step_s()
+        if step != "connect":
+            return limit
+        return CONNECT_TIMEOUT_S if limit is None else min(limit, CONNECT_TIMEOUT_S)
 
     def __iter__(self) -> Iterator[str]:
         return iter(("connect", "read", "write", "pool"))
