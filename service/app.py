@@ -33,7 +33,7 @@ from service.metrics import Metrics
 from service.problems import from_framework, from_validation, shorten
 from service.processors import usable_cores
 from service.registry import Registry
-from service.routes import documentation, health, index, jobs, models, upscale
+from service.routes import documentation, health, index, jobs, models, page, upscale
 from service.scheduler import Scheduler
 from service.settings import Settings
 from service.slots import Pipeline, Slots
@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     _assemble(app, settings)
     watch(app.state, version=version)
-    for router in (index, upscale, jobs, models, health, documentation):
+    for router in (index, page, upscale, jobs, models, health, documentation):
         app.include_router(router.router)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # FastAPI's own way
     if app.state.keys is not None:

@@ -1,8 +1,9 @@
 """Index: what this service is, for someone who opens its root."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from service.routes import page
 from service.routes.state import TheRegistry, TheSettings
 
 router = APIRouter(tags=["documentation"])
@@ -26,9 +27,17 @@ class Index(BaseModel):
     links: dict[str, str]
 
 
-@router.get("/", summary="Where to go from here")
-async def index(registry: TheRegistry, settings: TheSettings) -> Index:
+@router.get(
+    "/",
+    summary="Where to go from here",
+    response_model=Index,
+    responses={200: {"content": {"text/html": {}}, "description": "To a browser, the page for people"}},
+)
+async def index(request: Request, response: Response, registry: TheRegistry, settings: TheSettings) -> Index | Response:
     """The models' names, the limits, and the paths of the rest."""
+    if page.is_wanted(request.headers.get("accept")):
+        return page.page_response(request)
+    response.headers["Vary"] = "Accept"
     return Index(
         service="srserve",
         models=sorted(registry.models),
