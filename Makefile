@@ -4,7 +4,7 @@ BIN := .venv/bin
 # onnxruntime-gpu where an NVIDIA driver answers, onnxruntime elsewhere; `make serve ORT=cpu` chooses by hand.
 ORT ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-FOLDERS := service models export training benchmarks client tests deploy scripts
+FOLDERS := service models export training benchmarks client examples tests deploy scripts
 SCRIPTS := scripts/*.sh deploy/gateway/*.sh .ci/run
 
 .PHONY: help serve test check lint format types contracts generate references bench cards stack lock clean
