@@ -10,7 +10,7 @@ SECTIONS = dict(re.findall(r"^### (\S+)\n(.+?)(?=^#|\Z)", PAGE, flags=re.DOTALL 
 
 
 def kinds(kind: type[ServiceError] = ServiceError) -> dict[str, type[ServiceError]]:
-    found = {}
+    found: dict[str, type[ServiceError]] = {}
     for child in kind.__subclasses__():
         found |= {child.code: child} | kinds(child)
     return found
