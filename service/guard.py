@@ -17,7 +17,7 @@ from service.telemetry import RequestRecord
 
 # What shows nothing that is not in the documentation. Whatever is not here needs a key.
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json"})
-OPEN_PREFIXES = ("/problems",)
+OPEN_PREFIXES = ("/problems", "/web")
 
 
 class Guard:

@@ -17,8 +17,8 @@ app = typer.Typer(
 )
 app.command()(upscale)
 app.command()(models)
-app.command(context_settings=installed.PASSED_ON, rich_help_panel="Where the service is installed")(installed.serve)
-app.command(context_settings=installed.PASSED_ON, rich_help_panel="Where the service is installed")(installed.export)
+for command in (installed.serve, installed.export, installed.keys):
+    app.command(context_settings=installed.PASSED_ON, rich_help_panel="Where the service is installed")(command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -17,7 +17,15 @@ INTERRUPTED = 130  # as shells say it of Ctrl-C
 
 # What these say of one picture holds for every other one.
 _OF_THE_REQUEST = frozenset(
-    {"unauthenticated", "forbidden", "unknown-model", "unsupported-scale", "bad-parameter", "not-found"}
+    {
+        "unauthenticated",
+        "forbidden",
+        "model-not-allowed",
+        "unknown-model",
+        "unsupported-scale",
+        "bad-parameter",
+        "not-found",
+    }
 )
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -21,9 +21,14 @@ def export(context: typer.Context) -> None:
     _become("export", context.args)
 
 
+def keys(context: typer.Context) -> None:
+    """Make, list and revoke API keys: python -m service.keys."""
+    _become("service.keys", context.args)
+
+
 def _become(module: str, arguments: list[str]) -> None:
     """Replace this process, so that signals and the exit status are the service's own."""
-    if importlib.util.find_spec(module) is None:
+    if importlib.util.find_spec(module.partition(".")[0]) is None:
         exits.console.print(
             f"This command is the service's, which is not installed in this environment ({sys.prefix}).", style="red"
         )

@@ -13,6 +13,7 @@ from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
+from service.keys.__main__ import main as keys
 from tests import oracles
 from tests.conftest import REPOSITORY, Launch, LiveServer, eventually
 from tests.service.pictures import as_file, as_pixels, format_of, pixels
@@ -392,6 +393,28 @@ def test_a_key_is_sent_with_everything_and_only_for_this_tab(page: Browser, phot
     page.one("#details summary").click()
     assert "secret" not in page.one("#details").text
     page.run("sessionStorage.clear()")
+
+
+def test_a_service_with_keys_asks_for_one_and_takes_it(
+    chromium: Browser, launch: Launch, photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = photo.parent / "keys.json"
+    assert keys(["--file", str(file), "make", "Ada", "--model", "nearest"]) == 0
+    key = capsys.readouterr().out.strip()
+    chromium.open(launch(keys=file).url)
+    chromium.one("#key-input").send_keys("srk_wrong", Keys.ENTER)
+    chromium.until(lambda: "A key is needed" in chromium.one("#models").text, "the refusal is told")
+    chromium.until(lambda: chromium.all("dialog[open]"), "it asks again")
+    chromium.one("#key-input").clear()
+    chromium.one("#key-input").send_keys(key, Keys.ENTER)
+    chromium.one("#models label")
+    assert chromium.all("#models [role=alert]") == []
+    chromium.choose(photo)
+    order(chromium, "blur", "nearest")
+    chromium.one("#runs li:has(select)")
+    assert "model-not-allowed" in chromium.one("#runs [role=alert]").text
+    chromium.run("sessionStorage.clear()")
+    assert all("401" in line or "403" in line for line in chromium.complaints())
 
 
 def test_a_picture_on_its_side_is_shown_upright(page: Browser, tmp_path: Path) -> None:
