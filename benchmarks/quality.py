@@ -87,8 +87,18 @@ def served_scales(client: httpx2.Client, wanted: list[str] | None) -> list[tuple
     return [(name, scale) for name in sorted(wanted or served) for scale in sorted(served[name])]
 
 
-def run(client: httpx2.Client, folders: list[Path], *, models: list[str] | None, scales: list[int] | None) -> list[Row]:
-    """All rows: for each folder and scale bicubic first, then every model that has the scale."""
+def run(
+    client: httpx2.Client,
+    folders: list[Path],
+    *,
+    models: list[str] | None,
+    scales: list[int] | None,
+    ensemble: bool = False,
+) -> list[Row]:
+    """All rows: for each folder and scale bicubic first, then every model that has the scale.
+
+    With `ensemble` each model's mean of eight orientations as well, under its name with a "+" as in Lim et al. 2017.
+    """
     pairs = [(model, scale) for model, scale in served_scales(client, models) if not scales or scale in scales]
     rows = []
     for folder in folders:
@@ -102,6 +112,9 @@ def run(client: httpx2.Client, folders: list[Path], *, models: list[str] | None,
             for model, own in pairs:
                 if own == scale:
                     rows.append(Row(name, model, scale, *measure(folder, scale, over_http(client, model, scale))))
+                    if ensemble:
+                        mean = over_http(client, model, scale, ensemble="true")
+                        rows.append(Row(name, f"{model}+", scale, *measure(folder, scale, mean)))
     return rows
 
 
@@ -119,9 +132,17 @@ def main() -> int:
     parser.add_argument("--url", help="a running service; without it one is started")
     parser.add_argument("--model", action="append", dest="models", help="only this model (repeatable)")
     parser.add_argument("--scale", action="append", dest="scales", type=int, help="only this scale (repeatable)")
+    parser.add_argument("--ensemble", action="store_true", help="also with ensemble=true; only models that have it")
     arguments = parser.parse_args()
     with service(arguments.url) as client:
-        print(table(run(client, arguments.folders, models=arguments.models, scales=arguments.scales)))
+        rows = run(
+            client,
+            arguments.folders,
+            models=arguments.models,
+            scales=arguments.scales,
+            ensemble=arguments.ensemble,
+        )
+        print(table(rows))
     return 0
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from service.codecs import EncodeOptions, ImageHeader, predicted_encoder_bytes
 from service.errors import Draining, NotReady, OutputTooLarge, Overloaded, ServiceError
+from service.reduction import reduction_bytes
 
 FIRST_GUESS_MACS_PER_S = 1e11  # two cores of a server; corrected by the first answer
 LONGEST_RETRY_S = 300.0  # beyond that the prediction says nothing, and a client should ask again
@@ -132,16 +133,22 @@ class Admission:
         )
 
 
-def predicted_peak_bytes(header: ImageHeader, options: EncodeOptions, *, scale: int, body_bytes: int) -> int:
-    """Bytes that one upscale of `header`'s picture needs at its peak; the network's own memory is not among them.
+def predicted_peak_bytes(
+    header: ImageHeader, options: EncodeOptions, *, network_pixels: int, answer_pixels: int, body_bytes: int
+) -> int:
+    """Bytes that one request on `header`'s picture needs at its peak; the network's own memory is not among them.
 
-    The body (twice, for decoders keep a copy), the LR and SR pixels, and what the encoder takes for itself and the
-    answer. Measured on pictures of 5 to 24 megapixels; noise takes up to 1.3 times as much, photographs less.
+    The body (twice, for decoders keep a copy), its pixels, the `network_pixels` of the network's answer, and what the
+    encoder takes for itself and the file; where the answer is reduced to `answer_pixels`, the larger of what the two
+    steps need. Measured on pictures of 5 to 24 megapixels; noise takes up to 1.3 times as much, photographs less.
     """
-    channels = 4 if header.has_alpha else 3
-    lr_bytes = header.pixels * channels * header.bits // 8
-    sr_bytes = lr_bytes * scale**2
-    encoder_bytes = predicted_encoder_bytes(
-        options, pixels=header.pixels * scale**2, bits=header.bits, has_alpha=header.has_alpha
+    bytes_per_pixel = (4 if header.has_alpha else 3) * header.bits // 8
+    answer_bytes = answer_pixels * bytes_per_pixel
+    encoding = answer_bytes + predicted_encoder_bytes(
+        options, pixels=answer_pixels, bits=header.bits, has_alpha=header.has_alpha
     )
-    return 2 * body_bytes + lr_bytes + sr_bytes + encoder_bytes
+    reducing = 0
+    if answer_pixels != network_pixels:
+        scratch = reduction_bytes(pixels=network_pixels, bits=header.bits)
+        reducing = network_pixels * bytes_per_pixel + answer_bytes + scratch
+    return 2 * body_bytes + header.pixels * bytes_per_pixel + max(encoding, reducing)

@@ -30,16 +30,17 @@ from service.jobs.queue import JobQueue
 from service.jobs_picture import PictureTask
 from service.keys import KeyRing
 from service.metrics import Metrics
+from service.orders import UpscaleLimits
 from service.problems import from_framework, from_validation, shorten
 from service.processors import usable_cores
 from service.registry import Registry
-from service.routes import documentation, health, index, jobs, models, page, upscale
+from service.routes import degrade, documentation, health, index, jobs, models, page, upscale
 from service.scheduler import Scheduler
 from service.settings import Settings
 from service.slots import Pipeline, Slots
 from service.threads import CodecThreads
 from service.tracing import tracing_config
-from service.upscaler import UpscaleLimits, Upscaler
+from service.upscaler import Upscaler
 from service.watching import counted_by, watch
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -57,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="srserve",
         version=version,
-        description="Super-resolution as a service: a picture goes in and comes out larger.",
+        description="Super-resolution as a service: a picture goes in and comes out larger, or realistically worse.",
         lifespan=_lifespan,
         telemetry=tracing_config(enabled=settings.tracing),
         responses=documentation.any_problem(),
@@ -67,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     _assemble(app, settings)
     watch(app.state, version=version)
-    for router in (index, page, upscale, jobs, models, health, documentation):
+    for router in (index, page, upscale, degrade, jobs, models, health, documentation):
         app.include_router(router.router)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # FastAPI's own way
     if app.state.keys is not None:

@@ -21,8 +21,8 @@ ServiceError                        an answer to the caller, rendered as RFC 945
 |- RangeNotSatisfiable     416
 |- Unprocessable           422      understood, and refused
 |  |- BadParameter  UnsupportedScale  UndecodableImage  UnsupportedPixels  TooManyPixels  OutputTooLarge
-|  |- AnimatedImage  AlphaNotRepresentable  FloatUnsupported  WrongSize  WrongEndpoint
-|  |- IdempotencyKeyReused
+|  |- AnimatedImage  AlphaNotRepresentable  FloatUnsupported  EnsembleUnsupported  WrongSize
+|  |- WrongEndpoint  IdempotencyKeyReused
 |- Overloaded              429      healthy but full: come back after `retry_after_s`
 |- QuotaExceeded           429      the key's own limit
 |- ClientClosed            499      logged and counted only: nobody is there to read it
@@ -206,6 +206,10 @@ class AlphaNotRepresentable(Unprocessable):
 
 class FloatUnsupported(Unprocessable):
     code, title = "float-unsupported", "The model has no graph for 16-bit pixels"
+
+
+class EnsembleUnsupported(Unprocessable):
+    code, title = "ensemble-unsupported", "The model has no self-ensemble"
 
 
 class WrongSize(Unprocessable):

@@ -10,8 +10,9 @@ from service.body import Upload
 from service.codecs import ImageHeader
 from service.jobs.record import Facts
 from service.jobs.run import JobRun, Outcome
+from service.orders import UpscaleParams
 from service.telemetry import RequestRecord
-from service.upscaler import UpscaleParams, Upscaler, UpscaleRequest
+from service.upscaler import Upscaler, UpscaleRequest
 
 T = TypeVar("T")
 
@@ -24,19 +25,19 @@ class PictureTask:
         self._admission = admission
 
     async def __call__(self, run: JobRun) -> Outcome:
-        """The picture, larger. Raises as Upscaler.upscale; Overloaded while requests need the memory."""
+        """The picture, larger. Raises as Upscaler.answer; Overloaded while requests need the memory."""
         parameters = UpscaleParams(**run.job.parameters)  # type: ignore[arg-type]  # JSON of such parameters
         with self._admission.enter(body_bytes=run.job.source.bytes) as permit:
             content = await asyncio.to_thread(run.input.read_bytes)
             source = _StoredPicture(Upload(content, run.job.source.media_type))
             del content
             record = RequestRecord(run.job.id)
-            answer = await self._upscaler.upscale(
+            answer = await self._upscaler.answer(
                 UpscaleRequest(source, parameters, permit, record, run.progress, queue_class="jobs")
             )
             path = run.folder / f"result.{answer.media_type.partition('/')[2]}"
             await asyncio.to_thread(path.write_bytes, answer.content)
-        return Outcome(path, answer.media_type, _result_facts(run.job.source.facts, parameters, answer.headers))
+        return Outcome(path, answer.media_type, _result_facts(answer.headers))
 
 
 def picture_facts(header: ImageHeader) -> Facts:
@@ -49,9 +50,9 @@ def read_upload(path: Path, media_type: str) -> Upload:
     return Upload(path.read_bytes(), media_type)
 
 
-def _result_facts(source: Facts, parameters: UpscaleParams, headers: dict[str, str]) -> Facts:
-    width, height = (int(str(source[side])) * parameters.scale for side in ("width", "height"))
-    return {"width": width, "height": height, "model_version": headers["X-SR-Model-Version"]}
+def _result_facts(headers: dict[str, str]) -> Facts:
+    width, height = headers["X-SR-Size"].split("x")
+    return {"width": int(width), "height": int(height), "model_version": headers["X-SR-Model-Version"]}
 
 
 class _StoredPicture:

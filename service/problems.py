@@ -41,8 +41,11 @@ def problem_document(error: ServiceError, *, request_id: str) -> dict[str, objec
 
 
 def problem_response(error: ServiceError, *, request_id: str) -> Response:
-    """The answer for `error`: status, document, and the headers that the error asks for (Retry-After, Allow)."""
-    headers = dict(error.headers)
+    """The answer for `error`: status, document, and the headers that the error asks for (Retry-After, Allow).
+
+    No cache may keep it: some statuses (404, 405) could otherwise be kept by default (RFC 9111, 4.2.2).
+    """
+    headers = {"Cache-Control": "no-store"} | error.headers
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(whole_seconds(error.retry_after_s))
     # default=str: a member that JSON does not know must never turn a clear refusal into a 500.

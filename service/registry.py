@@ -11,12 +11,15 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
-from service.errors import FloatUnsupported, StoreError, UnknownModel, UnsupportedScale
+from service.ensemble import RUNS, EnsembleSession
+from service.errors import EnsembleUnsupported, FloatUnsupported, StoreError, UnknownModel, UnsupportedScale
 from service.manifest import Manifest
-from service.sessions import Device, DeviceChoice, Session, WeightDigests
+from service.sessions import Device, DeviceChoice, Runnable, Session, WeightDigests
 
 _GRAPH_NAME = re.compile(r"x(?P<scale>[0-9]+)(?P<twin>\.float32)?\.onnx")
 # A twin computes the same function as its graph, so these must not differ.
@@ -39,13 +42,17 @@ class _Opening:
 
 
 class ServedGraph:
-    """One model at one scale. `session` takes uint8 pixels."""
+    """One model at one scale. `session` takes uint8 pixels; `twin` is its twin's file, and `twin_sha256` its digest."""
 
-    def __init__(self, session: Session, *, twin: Path | None, opening: _Opening) -> None:
+    def __init__(
+        self, session: Session, *, twin: Path | None, twin_sha256: str | None = None, opening: _Opening
+    ) -> None:
         self.session = session
         self._twin = twin
+        self._twin_sha256 = twin_sha256
         self._opening = opening
         self._float_session: Session | None = None
+        self._ensembles: dict[int, EnsembleSession] = {}
         self._lock = threading.Lock()
 
     @property
@@ -59,17 +66,61 @@ class ServedGraph:
         return self._twin is not None
 
     @property
+    def has_ensemble(self) -> bool:
+        """Whether the mean of eight orientations can be had."""
+        return self._obstacle_to_ensemble() is None
+
+    def check_can(self, *, bits: int, ensemble: bool) -> None:
+        """Raises FloatUnsupported or EnsembleUnsupported for what session_for could not give."""
+        if ensemble and (obstacle := self._obstacle_to_ensemble()):
+            raise EnsembleUnsupported(f"The model {self.manifest.model} has no ensemble: {obstacle}.")
+        if bits != 8 and not self.has_float:
+            raise FloatUnsupported(
+                f"The model {self.manifest.model} at scale {self.manifest.scale} has no graph for 16-bit pixels. "
+                f"Send the image with 8 bits per channel."
+            )
+
+    def session_for(self, *, bits: int, ensemble: bool) -> Runnable:
+        """What runs pictures of so many bits. It is always the same, so that requests share batches.
+
+        May open the twin, see `float_session`. Raises as check_can.
+        """
+        self.check_can(bits=bits, ensemble=ensemble)
+        if not ensemble:
+            return self.session if bits == 8 else self.float_session
+        session = self.float_session
+        with self._lock:
+            if bits not in self._ensembles:
+                self._ensembles[bits] = EnsembleSession(session, pixels="uint8" if bits == 8 else "float32")
+            return self._ensembles[bits]
+
+    def sha256(self, *, wide: bool) -> str:
+        """Of the graph file that runs, its twin where `wide`; it holds the weights' digest."""
+        return (self._twin_sha256 or "") if wide else self.session.sha256
+
+    def macs(self, input_pixels: int, *, ensemble: bool) -> int:
+        """Multiply-accumulates of a run on so many pixels."""
+        return self.manifest.macs(input_pixels) * (RUNS if ensemble else 1)
+
+    def _obstacle_to_ensemble(self) -> str | None:
+        facts = self.manifest
+        if facts.direction == "down":
+            return "it is a degradation"
+        if facts.input != "rgb":
+            return f"its network sees {'luma' if facts.input == 'y' else 'frames'}, not colours"
+        if facts.fixed_size is not None:
+            return "it takes pictures of one size only"
+        return None if self.has_float else "it has no float32 graph, whose answers could be averaged"
+
+    @property
     def float_session(self) -> Session:
         """The session that takes float32 pixels.
 
         The first use opens it, which takes tens of milliseconds or more: call from a worker thread. Raises
         FloatUnsupported if there is no twin.
         """
-        if self._twin is None:
-            raise FloatUnsupported(
-                f"The model {self.manifest.model} at scale {self.manifest.scale} has no graph for 16-bit pixels. "
-                f"Send the image with 8 bits per channel."
-            )
+        self.check_can(bits=16, ensemble=False)
+        assert self._twin is not None
         with self._lock:
             if self._float_session is None:
                 self._float_session = self._opening.open(self._twin)
@@ -82,6 +133,11 @@ class ServedModel:
     def __init__(self, name: str, graphs: Mapping[int, ServedGraph]) -> None:
         self.name = name
         self.graphs = MappingProxyType(dict(sorted(graphs.items())))
+
+    @property
+    def direction(self) -> Literal["up", "down"]:
+        """Of all its graphs."""
+        return next(iter(self.graphs.values())).manifest.direction
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -159,10 +215,12 @@ def _open_model(folder: Path, opening: _Opening) -> ServedModel:
         session = opening.open(path)
         _check_place(session, model=folder.name, scale=scale, pixels="uint8")
         twin_path = twins.get(scale)
-        if twin_path is not None:
-            _check_twin(opening.open(twin_path), session, scale=scale)
-        served[scale] = ServedGraph(session, twin=twin_path, opening=opening)
-    _check_directions(served)
+        twin_session = None if twin_path is None else opening.open(twin_path)
+        if twin_session is not None:
+            _check_twin(twin_session, session, scale=scale)
+        twin_sha256 = twin_session.sha256 if twin_session is not None else None
+        served[scale] = ServedGraph(session, twin=twin_path, twin_sha256=twin_sha256, opening=opening)
+    _check_alike(served)
     return ServedModel(folder.name, served)
 
 
@@ -196,14 +254,15 @@ def _check_place(session: Session, *, model: str, scale: int, pixels: str) -> No
             )
 
 
-def _check_directions(served: Mapping[int, ServedGraph]) -> None:
-    """A model is served at one path, so all its graphs go one way."""
+def _check_alike(served: Mapping[int, ServedGraph]) -> None:
+    """A model is of one kind and served at one path, so all its graphs go one way and see the same."""
     first, *others = served.values()
-    for other in others:
-        if other.manifest.direction != first.manifest.direction:
+    for field, other in product(("direction", "input"), others):
+        found, due = getattr(other.manifest, field), getattr(first.manifest, field)
+        if found != due:
             raise StoreError(
-                f"{other.session.path}: its manifest's field direction is {other.manifest.direction!r}, but that of "
-                f"{first.session.path.name} is {first.manifest.direction!r}. Cure: make them two models."
+                f"{other.session.path}: its manifest's field {field} is {found!r}, but that of "
+                f"{first.session.path.name} is {due!r}. Cure: make them two models."
             )
 
 

@@ -13,7 +13,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import onnxruntime
@@ -39,6 +39,21 @@ _OUT_OF_MEMORY = re.compile(r"allocate memory|bad.?alloc|out of memory|ALLOC_FAI
 _RUNTIME_ERRORS: tuple[type[Exception], ...] = tuple(
     item for item in vars(onnxruntime_pybind11_state).values() if isinstance(item, type) and issubclass(item, Exception)
 )
+
+
+class Runnable(Protocol):
+    """What the scheduler runs: a session, or several runs of one that answer as one."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is known of it; the pixels are those that it takes and gives."""
+
+    @property
+    def device(self) -> Device:
+        """What runs it."""
+
+    def run(self, pixels: Pixels, noise: NDArray[np.float32] | None = None, *, spread: bool = True) -> Pixels:
+        """As Session.run."""
 
 
 class WeightDigests:

@@ -19,7 +19,7 @@ from typing import Generic, Literal, TypeVar
 
 from service.costs import Network
 from service.planes import Plane
-from service.sessions import Session
+from service.sessions import Runnable
 from service.tiling import Tile
 
 BATCH_SIZES = (16, 8, 4, 2, 1)  # few sizes, so that the shapes a GPU was warmed for recur
@@ -32,7 +32,7 @@ WEIGHTS: dict[QueueClass, int] = {"interactive": 8, "frames": 2, "jobs": 1}
 class TileShape:
     """What tiles must have in common to share a batch; sessions are told apart as objects."""
 
-    session: Session
+    session: Runnable
     height: int
     width: int
 

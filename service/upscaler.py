@@ -1,33 +1,35 @@
-"""Upscaler: the way of one picture through the service, from bytes to bytes. Every other file is one step of it."""
+"""Upscaler: the way of one picture through the service, from bytes to bytes. Every other file is one step of it.
+
+A degradation goes the same way, to fewer pixels.
+"""
 
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from service.admission import Admission, Permit, predicted_peak_bytes
+from service.admission import Admission, Permit
 from service.body import Upload
 from service.codecs import (
     MEDIA_TYPES,
     DecodedImage,
     EncodeOptions,
     ImageHeader,
-    ImageLimits,
     check_encodable,
-    check_header,
     check_media_type,
-    choose_format,
     decode,
     encode,
     read_header,
 )
-from service.errors import OutputTooLarge, WrongEndpoint, WrongSize
-from service.manifest import Manifest
+from service.ensemble import RUNS
+from service.etag import is_named
+from service.orders import Order, UpscaleLimits, UpscaleParams
 from service.planes import Pixels, Plane, plan_for
-from service.registry import Registry, ServedGraph
+from service.reduction import FILTER, box_mean, reduced
+from service.registry import Registry, ServedGraph, ServedModel
 from service.scheduler import Scheduler
-from service.sessions import Session
+from service.sessions import Runnable
 from service.telemetry import RequestRecord
 from service.threads import CodecThreads
 from service.turns import QueueClass
@@ -36,19 +38,6 @@ from service.work import Work, WorkStats
 T = TypeVar("T")
 
 VERSION_LENGTH = 12  # hex digits: enough to tell any two weights apart
-
-
-@dataclass(frozen=True)
-class UpscaleParams:
-    """What the caller asks for. `accept` is the Accept header, which chooses the format where `format` is None."""
-
-    model: str
-    scale: int
-    format: str | None = None
-    accept: str | None = None
-    quality: int | None = None
-    tiling: Literal["fast", "exact"] = "fast"
-    metadata: Literal["keep", "strip"] = "keep"
 
 
 class PictureSource(Protocol):
@@ -81,24 +70,16 @@ class UpscaleRequest:
 
 @dataclass(frozen=True)
 class UpscaleAnswer:
-    """The SR picture's file, and the headers that say how it was made."""
+    """The picture's file, and the headers that say how it was made. `is_known`: the caller has it; it was not made."""
 
     content: bytes
     media_type: str
     headers: dict[str, str]
-
-
-@dataclass(frozen=True)
-class UpscaleLimits:
-    """What is refused before a pixel is decoded, and the longest side of a tile; all in pixels."""
-
-    image: ImageLimits
-    max_output_pixels: int
-    max_tile: int
+    is_known: bool = False
 
 
 class Upscaler:
-    """One for the whole service; `upscale` runs many times at once, each under its own Permit."""
+    """One for the whole service; `answer` runs many times at once, each under its own Permit."""
 
     def __init__(
         self,
@@ -115,100 +96,81 @@ class Upscaler:
         self._threads = threads
         self._limits = limits
 
-    async def upscale(self, request: UpscaleRequest) -> UpscaleAnswer:
-        """The picture of the request's body, `scale` times as large in each direction.
+    async def answer(self, request: UpscaleRequest) -> UpscaleAnswer:
+        """The picture of the request's body, enlarged or degraded; or word that the caller has that (If-None-Match).
 
         Raises whatever ServiceError is the caller's fault or ours, cheapest first: model, scale, format, body,
         header, limits, room, pixels, network, result. A client that goes away ends it within one batch.
         """
         params = request.params
-        graph, options = self._choose(params)
-        request.record.facts |= {"model": params.model, "scale": params.scale, "format": options.format}
+        model = self._registry.get(params.model)
+        params.check(model)
+        options = params.options()
+        request.record.facts |= {"model": params.model, "format": options.format}
         with request.record.times.stage("read"):
             upload = await request.body.read()
-        return await request.body.while_connected(self._answer(upload, graph, options, request))
-
-    async def check(self, upload: Upload, params: UpscaleParams) -> ImageHeader:
-        """The picture's header, if `upscale` would take it as far as headers tell; raises as that."""
-        graph, _ = self._choose(params)
-        header = await self._threads.run(read_header, upload.content)
-        self._check(upload, header, graph)
-        if header.bits > 8:
-            await self._threads.run(_float_session, graph)
-        return header
-
-    def _choose(self, params: UpscaleParams) -> tuple[ServedGraph, EncodeOptions]:
-        graph = self._registry.get(params.model).graph(params.scale)
-        if graph.manifest.direction == "down":
-            raise WrongEndpoint(
-                f"The model {params.model} makes LR pictures of HR ones: POST /degrade?model={params.model}.",
-                members={"endpoint": "/degrade"},
-            )
-        options = EncodeOptions(
-            format=choose_format(params.format, params.accept),
-            quality=params.quality,
-            metadata=params.metadata,
-        )
-        return graph, options
+        return await request.body.while_connected(self._answer(upload, model, options, request))
 
     async def _answer(
-        self, upload: Upload, graph: ServedGraph, options: EncodeOptions, request: UpscaleRequest
+        self, upload: Upload, model: ServedModel, options: EncodeOptions, request: UpscaleRequest
     ) -> UpscaleAnswer:
-        with request.record.times.stage("decode"):
-            header = await self._threads.run(read_header, upload.content)
-            self._admit(upload, header, graph=graph, options=options, request=request)
-            session = graph.session if header.bits == 8 else await self._threads.run(_float_session, graph)
-            lr = await self._threads.run(_decode, upload.content, header, options, scale=request.params.scale)
-        sr, stats = await self._run(lr, session, request)
-        del lr  # before the encoder takes its share of memory
-        with request.record.times.stage("encode"):
-            content = await self._threads.run(encode, sr, options)
+        record, params, media_type = request.record, request.params, MEDIA_TYPES[options.format]
+        with record.times.stage("decode"):
+            order = await self._order(upload, model, options, request)
+            etag = await self._threads.run(order.etag, upload.content, max_tile=self._limits.max_tile)
+            if is_named(etag, params.if_none_match):
+                return UpscaleAnswer(b"", media_type, _cache_headers(etag, params), is_known=True)
+            request.permit.reserve(peak_bytes=order.peak_bytes(body_bytes=len(upload.content)), macs=order.macs)
+            session = await self._threads.run(order.graph.session_for, bits=order.header.bits, ensemble=params.ensemble)
+            source = await self._threads.run(_decode, upload.content, order)
+        image, stats = await self._run(source, session, request)
+        del source  # before the encoder takes its share of memory
+        with record.times.stage("encode"):
+            if order.is_reduced:
+                size = order.target
+                image = await self._threads.run(reduced, image, height=size.height, width=size.width)
+            content = await self._threads.run(encode, image, options)
         request.permit.shrink(held_bytes=len(content))
-        request.record.facts |= {"tiles": stats.tiles, "answer_bytes": len(content)}
-        return UpscaleAnswer(content, MEDIA_TYPES[options.format], _headers(graph, request.params, stats))
+        record.facts |= {
+            "tiles": stats.tiles,
+            "output_pixels": order.target.height * order.target.width,
+            "answer_bytes": len(content),
+        }
+        return UpscaleAnswer(content, media_type, _headers(order, stats) | _cache_headers(etag, params))
 
-    def _admit(
-        self,
-        upload: Upload,
-        header: ImageHeader,
-        *,
-        graph: ServedGraph,
-        options: EncodeOptions,
-        request: UpscaleRequest,
-    ) -> None:
-        """Every limit, from the header alone: a bomb costs as much as any other refusal."""
+    async def check(self, upload: Upload, params: UpscaleParams) -> ImageHeader:
+        """The picture's header, if `answer` would take it as far as headers tell; raises as that."""
+        model = self._registry.get(params.model)
+        params.check(model)
+        options = params.options()
+        header = await self._threads.run(read_header, upload.content)
+        check_media_type(upload.media_type, header)
+        Order.of(header, model, options, params, self._limits)
+        return header
+
+    async def _order(
+        self, upload: Upload, model: ServedModel, options: EncodeOptions, request: UpscaleRequest
+    ) -> Order:
+        header = await self._threads.run(read_header, upload.content)
         request.record.facts |= {
             "input_format": header.format,
             "input_pixels": header.pixels,
             "body_bytes": len(upload.content),
         }
-        self._check(upload, header, graph)
-        scale = graph.manifest.scale
-        request.permit.reserve(
-            peak_bytes=predicted_peak_bytes(header, options, scale=scale, body_bytes=len(upload.content)),
-            macs=graph.manifest.macs(_planes(header) * header.pixels),
-        )
-
-    def _check(self, upload: Upload, header: ImageHeader, graph: ServedGraph) -> None:
-        scale = graph.manifest.scale
         check_media_type(upload.media_type, header)
-        check_header(header, self._limits.image)
-        _check_size(header, graph.manifest)
-        output_pixels = header.pixels * scale**2
-        if output_pixels > self._limits.max_output_pixels:
-            raise OutputTooLarge(
-                f"The answer would have {header.width * scale} x {header.height * scale} = {output_pixels} pixels, "
-                f"and the limit is {self._limits.max_output_pixels}.",
-                members={"limit": self._limits.max_output_pixels, "actual": output_pixels},
-            )
+        order = Order.of(header, model, options, request.params, self._limits)
+        request.record.facts |= {"scale": order.target.scale}
+        return order
 
-    async def _run(self, lr: DecodedImage, session: Session, request: UpscaleRequest) -> tuple[DecodedImage, WorkStats]:
-        """The network over the colours and, as a picture of its own, the alpha channel unless it hides nothing."""
+    async def _run(
+        self, source: DecodedImage, session: Runnable, request: UpscaleRequest
+    ) -> tuple[DecodedImage, WorkStats]:
+        """The network over the colours and, upward, over an alpha that hides something as a picture of its own."""
         manifest = session.manifest
-        planes = [Plane.of_graph(lr.colour, manifest)]
-        if lr.alpha is not None and not lr.opaque:
-            planes.append(Plane.of_graph(lr.alpha, manifest))
-        height, width = lr.colour.shape[:2]
+        planes = [Plane.of_graph(source.colour, manifest, seed=request.params.seed)]
+        if source.alpha is not None and not source.opaque and manifest.direction == "up":
+            planes.append(Plane.of_graph(source.alpha, manifest))
+        height, width = source.colour.shape[:2]
         exact = request.params.tiling == "exact"
         work = Work(
             session=session,
@@ -230,9 +192,8 @@ class Upscaler:
         request.record.times.add("queue", stats.queue_s)
         request.record.times.add("infer", stats.infer_s)
         self._admission.learn(macs=macs, seconds=stats.infer_s)
-        colour = planes[0].output
-        request.record.facts["output_pixels"] = colour.shape[0] * colour.shape[1]
-        return replace(lr, colour=colour, alpha=_upscaled_alpha(lr, planes, shape=colour.shape[:2])), stats
+        alpha = await self._threads.run(_answered_alpha, source, planes)
+        return replace(source, colour=planes[0].output, alpha=alpha), stats
 
 
 def model_version(graph: ServedGraph) -> str:
@@ -240,47 +201,49 @@ def model_version(graph: ServedGraph) -> str:
     return (graph.manifest.weights_sha256 or graph.session.sha256)[:VERSION_LENGTH]
 
 
-def _check_size(header: ImageHeader, facts: Manifest) -> None:
-    """Raises WrongSize where the network takes one size only, and this is another."""
-    if facts.fixed_size is None:
-        return
-    height, width = (side * facts.input_scale for side in facts.fixed_size)
-    if (header.height, header.width) != (height, width):
-        raise WrongSize(
-            f"The model {facts.model} takes pictures of {width}x{height} pixels only, and this one is "
-            f"{header.width}x{header.height}.",
-            members={"supported": [f"{width}x{height}"], "actual": f"{header.width}x{header.height}"},
-        )
+def _answered_alpha(source: DecodedImage, planes: list[Plane]) -> Pixels | None:
+    """The network's answer. Where the alpha hides nothing, a full one, for a network might make 254 of 255.
+
+    A degradation's is the mean of each LR pixel's share: no camera has ever taken a mask.
+    """
+    if source.alpha is None:
+        return None
+    colour = planes[0]
+    if colour.direction == "down":
+        return box_mean(source.alpha, colour.scale)
+    if len(planes) > 1:
+        return planes[1].output
+    return np.full(colour.output.shape[:2], np.iinfo(source.alpha.dtype).max, dtype=source.alpha.dtype)
 
 
-def _upscaled_alpha(lr: DecodedImage, planes: list[Plane], *, shape: tuple[int, ...]) -> Pixels | None:
-    """The network's answer; where the alpha hides nothing, a full one, for a network might make 254 of 255."""
-    if lr.alpha is None or len(planes) > 1:
-        return planes[1].output if len(planes) > 1 else None
-    return np.full(shape, np.iinfo(lr.alpha.dtype).max, dtype=lr.alpha.dtype)
-
-
-def _decode(content: bytes, header: ImageHeader, options: EncodeOptions, *, scale: int) -> DecodedImage:
+def _decode(content: bytes, order: Order) -> DecodedImage:
     """The pixels, if the answer can be written: better told now than after the network has run."""
-    lr = decode(content, header)
-    check_encodable(lr, options, height=header.height * scale, width=header.width * scale)
-    return lr
+    image = decode(content, order.header)
+    check_encodable(image, order.options, height=order.target.height, width=order.target.width)
+    return image
 
 
-def _float_session(graph: ServedGraph) -> Session:
-    return graph.float_session
-
-
-def _planes(header: ImageHeader) -> int:
-    return 2 if header.has_alpha else 1
-
-
-def _headers(graph: ServedGraph, params: UpscaleParams, stats: WorkStats) -> dict[str, str]:
-    return {
+def _headers(order: Order, stats: WorkStats) -> dict[str, str]:
+    params, target = order.params, order.target
+    headers = {
         "X-SR-Model": params.model,
-        "X-SR-Model-Version": model_version(graph),
-        "X-SR-Scale": str(params.scale),
+        "X-SR-Model-Version": model_version(order.graph),
+        "X-SR-Scale": str(target.scale),
+        "X-SR-Size": f"{target.width}x{target.height}",
         "X-SR-Tiles": str(stats.tiles),
         "X-SR-Tiling": params.tiling,
-        "X-SR-Device": graph.session.device,
+        "X-SR-Device": order.graph.session.device,
     }
+    if order.is_reduced:
+        headers["X-SR-Reduction"] = FILTER
+    if params.ensemble:
+        headers["X-SR-Ensemble"] = f"x{RUNS}"
+    if params.direction == "down":
+        headers["X-SR-Seed"] = str(params.seed)
+    return headers
+
+
+def _cache_headers(etag: str, params: UpscaleParams) -> dict[str, str]:
+    """For the caller's own cache, which asks again, with If-None-Match, before it uses what it has."""
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    return headers if params.format else headers | {"Vary": "Accept"}

@@ -11,7 +11,7 @@ from service.costs import Network
 from service.errors import DeadlineExceeded, ServiceError
 from service.forecast import Forecast
 from service.planes import Plane
-from service.sessions import Session
+from service.sessions import Runnable
 from service.tiling import TilePlan
 from service.turns import QueueClass, Request, TileShape
 
@@ -25,7 +25,7 @@ class Work:
     Raises ValueError if the planes are not of the plan's size, or not for the session's graph.
     """
 
-    session: Session
+    session: Runnable
     plan: TilePlan
     planes: Sequence[Plane]
     request_id: str

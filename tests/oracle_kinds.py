@@ -64,7 +64,7 @@ def clip_graph(scale: int, pixels: Pixels = "uint8") -> onnx.ModelProto:
     return graph_of(nodes, constants, facts)
 
 
-def blocks_graph(scale: int, multiple: int, *, halo: int | None = None) -> onnx.ModelProto:
+def blocks_graph(scale: int, multiple: int, *, pixels: Pixels = "uint8") -> onnx.ModelProto:
     nodes = [
         helper.make_node("Cast", ["lr"], ["numbers"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["numbers"], ["planes"], perm=[0, 3, 1, 2]),
@@ -82,7 +82,7 @@ def blocks_graph(scale: int, multiple: int, *, halo: int | None = None) -> onnx.
         ),
         helper.make_node("Shape", ["lr"], ["shape"]),
         helper.make_node("Slice", ["whole", "zeros", "shape"], ["cropped"]),
-        helper.make_node("Cast", ["cropped"], ["small"], to=TensorProto.UINT8),
+        helper.make_node("Cast", ["cropped"], ["small"], to=ELEMENT[pixels]),
         enlarge("small", scale),
     ]
     constants = [
@@ -90,8 +90,8 @@ def blocks_graph(scale: int, multiple: int, *, halo: int | None = None) -> onnx.
         numpy_helper.from_array(np.zeros(4, np.int64), "zeros"),
         scales(scale),
     ]
-    halo = multiple - 1 if halo is None else halo
-    return graph_of(nodes, constants, manifest("blocks", scale=scale, halo=halo, size_multiple=multiple))
+    facts = manifest("blocks", scale=scale, pixels=pixels, halo=multiple - 1, size_multiple=multiple)
+    return graph_of(nodes, constants, facts)
 
 
 def fixed_graph(scale: int) -> onnx.ModelProto:

@@ -44,6 +44,7 @@ async def index(request: Request, response: Response, registry: TheRegistry, set
         limits=Limits.model_validate(settings, from_attributes=True),
         links={
             "upscale": "/upscale",
+            "degrade": "/degrade",
             "jobs": "/jobs",
             "models": "/models",
             "documentation": "/docs",

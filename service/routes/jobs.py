@@ -31,12 +31,13 @@ from service.jobs.queue import JobQueue
 from service.jobs.record import Job, Source, Steps
 from service.jobs.upload import ReceivedFile, receive_file
 from service.jobs_picture import picture_facts, read_upload
+from service.orders import UpscaleParams
 from service.problems import shorten
 from service.routes.documentation import problems
 from service.routes.downloads import StoredFileResponse
 from service.routes.parameters import known_parameters
 from service.routes.state import TheJobs, TheReadiness, TheRecord, TheRegistry, TheSettings, TheUpscaler
-from service.upscaler import UpscaleParams, Upscaler
+from service.upscaler import Upscaler
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 

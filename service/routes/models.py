@@ -1,9 +1,12 @@
 """Models: what is served, as the manifests of the store's graphs say it."""
 
+from typing import Literal
+
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from service.manifest import Manifest
+from service.orders import ENDPOINTS
 from service.problems import shorten
 from service.registry import ServedGraph, ServedModel
 from service.routes.documentation import problems
@@ -14,11 +17,12 @@ router = APIRouter(tags=["models"])
 
 
 class GraphFacts(Manifest):
-    """The manifest of one graph, and how it is run here."""
+    """The manifest of one graph, and how it is run here. Lengths are in LR pixels, PSNR in dB on Y."""
 
     version: str = Field(description="The beginning of the weights' sha256, as in X-SR-Model-Version")
     device: str = Field(description="cpu or cuda")
     sixteen_bit: bool = Field(description="Whether pictures of 16 bits a channel are served")
+    ensemble: bool = Field(description="Whether ensemble=true is served")
 
 
 class ModelFacts(BaseModel):
@@ -26,6 +30,10 @@ class ModelFacts(BaseModel):
 
     name: str
     family: str
+    kind: Literal["rgb", "y", "frames", "degradation"] = Field(
+        description="What the network works on: colours, luma, a window of frames; or it makes LR pictures of HR ones"
+    )
+    endpoint: str = Field(description="Path that serves it", examples=["/upscale"])
     paper: str
     licence: str
     scales: list[int]
@@ -38,7 +46,7 @@ async def list_models(registry: TheRegistry) -> list[ModelFacts]:
     return [_facts(model) for _, model in sorted(registry.models.items())]
 
 
-@router.get("/models/{name}", summary="One model: scales, sizes, licence, measured PSNR", responses=problems(404))
+@router.get("/models/{name}", summary="One model: kind, scales, sizes, licence, measured PSNR", responses=problems(404))
 async def get_model(name: str, registry: TheRegistry) -> ModelFacts:
     """The model of that name; 404 `unknown-model` lists those that are served."""
     return _facts(registry.get(shorten(name)))
@@ -50,6 +58,8 @@ def _facts(model: ServedModel) -> ModelFacts:
     return ModelFacts(
         name=model.name,
         family=first.family,
+        kind="degradation" if model.direction == "down" else first.input,
+        endpoint=ENDPOINTS[model.direction],
         paper=first.paper,
         licence=first.licence,
         scales=list(model.scales),
@@ -63,4 +73,5 @@ def _graph_facts(graph: ServedGraph) -> GraphFacts:
         version=model_version(graph),
         device=graph.session.device,
         sixteen_bit=graph.has_float,
+        ensemble=graph.has_ensemble,
     )

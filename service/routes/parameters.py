@@ -14,7 +14,7 @@ from service.routes.state import TheRegistry
 
 
 def known_parameters(query: type[BaseModel]) -> Callable[[Request, TheRegistry], Awaitable[None]]:
-    """A dependency for an operation whose parameters are `query`, `model` and `scale` among them; values come later."""
+    """A dependency for an operation whose parameters are `query`, `model` among them; values come later."""
     known = list(query.model_fields)
 
     async def check(request: Request, registry: TheRegistry) -> None:
@@ -26,7 +26,7 @@ def known_parameters(query: type[BaseModel]) -> Callable[[Request, TheRegistry],
                 raise BadParameter(f"{name} is given {count} times; give it once.", members={"parameter": name})
         if "model" not in counts:
             raise _missing("model", available=sorted(registry.models))
-        if "scale" not in counts:
+        if "scale" not in counts and "scale" in known and query.model_fields["scale"].is_required():
             model = registry.get(shorten(request.query_params["model"]))
             raise _missing("scale", available=list(model.scales))
 

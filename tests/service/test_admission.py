@@ -7,6 +7,7 @@ import pytest
 from service.admission import Admission, Readiness, predicted_peak_bytes
 from service.codecs import EncodeOptions, ImageHeader, predicted_encoder_bytes
 from service.errors import Draining, NotReady, OutputTooLarge, Overloaded
+from service.reduction import reduction_bytes
 
 
 def test_requests_are_counted_while_they_are_inside() -> None:
@@ -94,19 +95,42 @@ EIGHT_BITS = ImageHeader("jpeg", 6000, 4000, 8, has_alpha=False, frames=1)
 SIXTEEN_BITS = ImageHeader("png", 6000, 4000, 16, has_alpha=True, frames=1)
 
 
+def peak(
+    header: ImageHeader, options: EncodeOptions, *, pixels: int, answer_pixels: int = 0, body_bytes: int = 0
+) -> int:
+    return predicted_peak_bytes(
+        header, options, network_pixels=pixels, answer_pixels=answer_pixels or pixels, body_bytes=body_bytes
+    )
+
+
 def test_the_predicted_peak_of_24_megapixels_doubled_is_body_lr_sr_and_encoder() -> None:
-    peak = predicted_peak_bytes(EIGHT_BITS, EncodeOptions("png"), scale=2, body_bytes=10_000_000)
+    predicted = peak(EIGHT_BITS, EncodeOptions("png"), pixels=96_000_000, body_bytes=10_000_000)
     encoder = predicted_encoder_bytes(EncodeOptions("png"), pixels=96_000_000, bits=8, has_alpha=False)
-    assert peak == 20_000_000 + 72_000_000 + 288_000_000 + encoder
+    assert predicted == 20_000_000 + 72_000_000 + 288_000_000 + encoder
 
 
 def test_alpha_sixteen_bits_and_dear_encoders_are_counted() -> None:
-    def peak(header: ImageHeader, name: str, quality: int | None = None) -> int:
-        return predicted_peak_bytes(header, EncodeOptions(name, quality), scale=2, body_bytes=0)
-
     encoder = predicted_encoder_bytes(EncodeOptions("png"), pixels=96_000_000, bits=16, has_alpha=True)
-    assert peak(SIXTEEN_BITS, "png") == 24_000_000 * 8 + 96_000_000 * 8 + encoder
-    assert peak(EIGHT_BITS, "avif") > peak(EIGHT_BITS, "webp", 100) > peak(EIGHT_BITS, "webp", 90)
+    wide = peak(SIXTEEN_BITS, EncodeOptions("png"), pixels=96_000_000)
+    assert wide == 24_000_000 * 8 + 96_000_000 * 8 + encoder
+    avif, lossless, lossy = (
+        peak(EIGHT_BITS, EncodeOptions(name, quality), pixels=96_000_000)
+        for name, quality in (("avif", None), ("webp", 100), ("webp", 90))
+    )
+    assert avif > lossless > lossy
+
+
+def test_of_a_reduced_answer_the_dearer_of_reducing_and_encoding_counts() -> None:
+    reduced = peak(EIGHT_BITS, EncodeOptions("png"), pixels=96_000_000, answer_pixels=54_000_000)
+    assert reduced == 72_000_000 + 3 * 96_000_000 + 3 * 54_000_000 + reduction_bytes(pixels=96_000_000, bits=8)
+    avif = peak(EIGHT_BITS, EncodeOptions("avif"), pixels=96_000_000, answer_pixels=54_000_000)
+    assert avif == peak(EIGHT_BITS, EncodeOptions("avif"), pixels=54_000_000)
+
+
+def test_of_a_degradation_the_answer_is_the_smaller_picture() -> None:
+    down = peak(EIGHT_BITS, EncodeOptions("png"), pixels=1_500_000)
+    encoder = predicted_encoder_bytes(EncodeOptions("png"), pixels=1_500_000, bits=8, has_alpha=False)
+    assert down == 72_000_000 + 4_500_000 + encoder
 
 
 def test_readiness_goes_from_starting_over_ready_to_draining() -> None:

@@ -46,7 +46,7 @@ def test_with_a_key_a_picture_comes_back_for_its_holder_alone(guarded: Callable[
     with guarded().client() as client:
         answer = client.post(PATH, content=as_file(lr), headers=bearer(text))
     assert np.array_equal(as_pixels(answer.content), oracles.nearest(lr, 2))
-    assert answer.headers["cache-control"] == "private"
+    assert answer.headers["cache-control"].startswith("private")
     assert "Authorization" in answer.headers["vary"]
 
 

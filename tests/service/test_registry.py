@@ -7,10 +7,11 @@ from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from service.errors import FloatUnsupported, StoreError, UnknownModel, UnsupportedScale
+from service.errors import EnsembleUnsupported, FloatUnsupported, StoreError, UnknownModel, UnsupportedScale
 from service.registry import Registry
 from tests import oracle_kinds, oracles
 
@@ -53,6 +54,42 @@ def test_the_float_twin_is_opened_once_when_it_is_first_used(registry: Registry)
     assert graph.has_float
     assert graph.float_session.manifest.pixels == "float32"
     assert graph.float_session is graph.float_session
+
+
+def test_the_digest_is_of_the_file_that_runs(tmp_path: Path) -> None:
+    paths = [
+        oracles.save_graph(tmp_path, "nearest", 2, oracles.nearest_graph(2, kind)) for kind in ("uint8", "float32")
+    ]
+    graph = open_store(tmp_path).get("nearest").graph(2)
+    expected = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    assert [graph.sha256(wide=wide) for wide in (False, True)] == expected
+
+
+def test_all_requests_of_one_kind_run_one_session(registry: Registry) -> None:
+    graph = registry.get("nearest").graph(2)
+    kinds = [(8, False), (16, False), (8, True), (16, True)]
+    sessions = [graph.session_for(bits=bits, ensemble=ensemble) for bits, ensemble in kinds]
+    assert sessions == [graph.session_for(bits=bits, ensemble=ensemble) for bits, ensemble in kinds]
+    assert [session.manifest.pixels for session in sessions] == ["uint8", "float32", "uint8", "float32"]
+    assert len({id(session) for session in sessions}) == 4
+
+
+@pytest.mark.parametrize(
+    ("proto", "why"),
+    [
+        (oracles.nearest_graph(2), "it has no float32 graph"),
+        (oracle_kinds.clip_graph(2), "its network sees frames, not colours"),
+        (oracle_kinds.fixed_graph(2), "it takes pictures of one size only"),
+        (oracle_kinds.degrading_graph(2), "it is a degradation"),
+    ],
+    ids=["no-twin", "frames", "fixed", "down"],
+)
+def test_a_graph_without_an_ensemble_says_why(tmp_path: Path, proto: onnx.ModelProto, why: str) -> None:
+    oracles.save_graph(tmp_path, "plain", 2, proto)
+    graph = open_store(tmp_path).get("plain").graph(2)
+    assert not graph.has_ensemble
+    with pytest.raises(EnsembleUnsupported, match=rf"The model plain has no ensemble: {why}"):
+        graph.session_for(bits=8, ensemble=True)
 
 
 def test_a_graph_without_a_twin_says_so(registry: Registry) -> None:
@@ -210,6 +247,10 @@ def two_directions(store: Path) -> None:
     oracles.save_graph(store, "nearest", 3, oracle_kinds.degrading_graph(3))
 
 
+def two_kinds(store: Path) -> None:
+    oracles.save_graph(store, "nearest", 3, oracle_kinds.clip_graph(3))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -232,6 +273,7 @@ def two_directions(store: Path) -> None:
         (strange_name, r"nearest/nearest_x2_final\.onnx: the file name does not state the scale"),
         (outside_a_folder, r"nearest\.onnx: lies outside a model's folder"),
         (twin_on_another_grid, r"nearest/x2\.float32\.onnx: .*field size_multiple is 4, but that of x2\.onnx.* is 1"),
+        (two_kinds, r"nearest/x3\.onnx: .*field input is 'frames', but that of x2\.onnx is 'rgb'"),
         (two_directions, r"nearest/x3\.onnx: .*field direction is 'down', but that of x2\.onnx is 'up'"),
     ],
 )

@@ -86,7 +86,10 @@ def test_an_upscale_takes_no_more_memory_than_it_was_admitted_for(launch: Launch
         client.post(path, content=as_file(pixels(200, 200)))
         before = server.peak_bytes()
         assert client.post(path, content=content).status_code == 200
-    predicted = predicted_peak_bytes(header, options, scale=2, body_bytes=len(content))
+    sr_pixels = 4 * header.pixels
+    predicted = predicted_peak_bytes(
+        header, options, network_pixels=sr_pixels, answer_pixels=sr_pixels, body_bytes=len(content)
+    )
     assert server.peak_bytes() - before < predicted + 16 * 2**20
 
 

@@ -36,15 +36,16 @@ def test_the_answer_is_binary_in_each_format(operation: dict[str, Any]) -> None:
     assert "X-SR-Tiles" in answer["headers"]
 
 
-def test_every_parameter_is_described_and_the_two_that_must_be_given_are_marked(operation: dict[str, Any]) -> None:
+def test_every_parameter_is_described_and_the_one_that_must_be_given_is_marked(operation: dict[str, Any]) -> None:
     parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
-    assert list(parameters) == ["model", "scale", "format", "quality", "tiling", "metadata"]
-    assert [name for name, parameter in parameters.items() if parameter["required"]] == ["model", "scale"]
+    sizes, form = ["scale", "width", "height"], ["format", "quality", "tiling", "ensemble", "metadata"]
+    assert list(parameters) == ["model", *sizes, *form, "if-none-match"]
+    assert [name for name, parameter in parameters.items() if parameter["required"]] == ["model"]
     assert all(parameter["description"] for parameter in parameters.values())
 
 
 def test_every_refusal_is_described_as_a_problem(client: httpx2.Client, operation: dict[str, Any]) -> None:
-    refusals = {status: answer for status, answer in operation["responses"].items() if status != "200"}
+    refusals = {status: answer for status, answer in operation["responses"].items() if status not in ("200", "304")}
     own = {"400", "404", "406", "408", "413", "415", "422", "429", "default"}
     assert set(refusals) >= own
     for answer in refusals.values():
@@ -85,5 +86,5 @@ def test_the_root_says_where_to_go(client: httpx2.Client) -> None:
     root = client.get("/").json()
     assert root["models"] == MODELS
     assert root["limits"]["max_input_pixels"] == 32_000_000
-    for path in set(root["links"].values()) - {"/upscale", "/jobs"}:
+    for path in set(root["links"].values()) - {"/upscale", "/degrade", "/jobs"}:
         assert client.get(path).status_code == 200

@@ -11,36 +11,7 @@ from PIL import Image
 from tests import oracle_kinds, oracles
 from tests.conftest import BLOCK_SIDE, MODELS, LiveServer, eventually
 from tests.service.pictures import as_file, as_pixels, bomb, format_of, pixels
-
-SMALL = as_file(pixels(9, 7))
-
-
-def ask(
-    client: httpx2.Client,
-    content: bytes = SMALL,
-    *,
-    model: str = "nearest",
-    scale: object = 2,
-    **query: Any,  # noqa: ANN401 - parameters, and `headers`
-) -> httpx2.Response:
-    """POST the picture; a header is given as `headers={...}`."""
-    headers = query.pop("headers", {})
-    parameters = {"model": model, "scale": str(scale)} | query
-    return client.post("/upscale", params=parameters, content=content, headers=headers)
-
-
-def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
-    """The members of the problem that `answer` must be."""
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
-    document: dict[str, Any] = answer.json()
-    assert (answer.status_code, document["code"]) == (status, code), document
-    assert document["status"] == status
-    assert document["type"] == f"/problems/{code}"
-    assert document["instance"] == answer.headers["x-request-id"]
-    assert document["title"]
-    assert document["detail"]
-    return document
-
+from tests.service.routes.asking import SMALL, ask, problem
 
 # --- good requests
 
@@ -167,6 +138,8 @@ def test_the_answer_says_how_it_was_made(client: httpx2.Client) -> None:
     assert headers["x-sr-model"] == "nearest"
     assert len(headers["x-sr-model-version"]) == 12
     assert headers["x-sr-scale"] == "2"
+    assert headers["x-sr-size"] == "14x18"
+    assert not {"x-sr-reduction", "x-sr-ensemble", "x-sr-seed"} & set(headers)
     assert headers["x-sr-tiles"] == "1"
     assert headers["x-sr-tiling"] == "fast"
     assert headers["x-sr-device"] == "cpu"
@@ -241,15 +214,15 @@ def test_an_unsupported_scale_is_told_the_models_scales(client: httpx2.Client) -
     assert problem(ask(client, scale=9), 422, "unsupported-scale")["supported"] == [2, 3, 4]
 
 
-@pytest.mark.parametrize("scale", ["", "four", "2.5", "1e9", "0x4", "4" * 5000, "NaN", "2 or 3", "²"])
-def test_a_scale_that_is_no_whole_number_is_refused_by_name(client: httpx2.Client, scale: str) -> None:
+@pytest.mark.parametrize("scale", ["", "four", "2,5", "0x4", "4" * 5000, "NaN", "inf", "2 or 3", "²"])
+def test_a_scale_that_is_no_number_is_refused_by_name(client: httpx2.Client, scale: str) -> None:
     members = problem(ask(client, scale=scale), 422, "bad-parameter")
     assert members["errors"][0]["parameter"] == "scale"
     assert len(members["detail"]) < 400
 
 
-@pytest.mark.parametrize("scale", [0, -2, 10**18])
-def test_an_absurd_scale_is_told_the_models_scales(client: httpx2.Client, scale: int) -> None:
+@pytest.mark.parametrize("scale", [0, -2, 10**18, "1e9", 0.5])
+def test_an_absurd_scale_is_told_the_models_scales(client: httpx2.Client, scale: object) -> None:
     assert problem(ask(client, scale=scale), 422, "unsupported-scale")["supported"] == [2, 3, 4]
 
 
@@ -286,7 +259,8 @@ def test_several_bad_values_are_told_at_once(client: httpx2.Client) -> None:
 
 def test_an_unknown_parameter_is_told_the_known_ones(client: httpx2.Client) -> None:
     members = problem(ask(client, qualty=5), 422, "bad-parameter")
-    assert members["known"] == ["model", "scale", "format", "quality", "tiling", "metadata"]
+    sizes, form = ["scale", "width", "height"], ["format", "quality", "tiling", "ensemble", "metadata"]
+    assert members["known"] == ["model", *sizes, *form]
     assert "did you mean quality?" in members["detail"]
 
 
