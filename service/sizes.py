@@ -43,8 +43,8 @@ class SizeWish:
             )
         if not 1 <= self.scale <= max(scales):
             raise UnsupportedScale(
-                f"The model {model} has no scale {self.scale:g}. It has {', '.join(map(str, scales))}, and by "
-                f"reduction everything from 1 to {max(scales)}.",
+                f"The model {model} has no scale {self.scale:g}. It has {', '.join(map(str, scales))}. "
+                f"Any number from 1 to {max(scales)} is made of those by reduction.",
                 members={"supported": list(scales), "limit": [1, max(scales)], "actual": self.scale},
             )
 

@@ -106,7 +106,7 @@ class Upscaler:
         model = self._registry.get(params.model)
         params.check(model)
         options = params.options()
-        request.record.facts |= {"model": params.model, "format": options.format}
+        request.record.facts |= {"model": params.model, "format": options.format} | _known_scale(model, params)
         with request.record.times.stage("read"):
             upload = await request.body.read()
         return await request.body.while_connected(self._answer(upload, model, options, request))
@@ -199,6 +199,12 @@ class Upscaler:
 def model_version(graph: ServedGraph) -> str:
     """The beginning of the weights' sha256, or of the graph's own where it holds its weights."""
     return (graph.manifest.weights_sha256 or graph.session.sha256)[:VERSION_LENGTH]
+
+
+def _known_scale(model: ServedModel, params: UpscaleParams) -> dict[str, object]:
+    """The scale that will run, where the picture need not be known for that."""
+    scale = params.size.scale
+    return {"scale": int(scale)} if scale in model.scales else {}
 
 
 def _answered_alpha(source: DecodedImage, planes: list[Plane]) -> Pixels | None:

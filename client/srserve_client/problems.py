@@ -251,6 +251,13 @@ class FloatUnsupported(Unprocessable):
     title = "The model has no graph for 16-bit pixels"
 
 
+class EnsembleUnsupported(Unprocessable):
+    """The model has no self-ensemble."""
+
+    status, code, retryable = 422, "ensemble-unsupported", False
+    title = "The model has no self-ensemble"
+
+
 class WrongSize(Unprocessable):
     """The model takes one size only."""
 
@@ -360,6 +367,7 @@ PROBLEMS: dict[str, type[ProblemError]] = {
     "deadline-exceeded": DeadlineExceeded,
     "draining": Draining,
     "empty-body": EmptyBody,
+    "ensemble-unsupported": EnsembleUnsupported,
     "float-unsupported": FloatUnsupported,
     "forbidden": Forbidden,
     "gone": Gone,

@@ -85,7 +85,7 @@ def test_a_side_out_of_range_is_told_the_range(wish: SizeWish, parameter: str, l
 
 @pytest.mark.parametrize("scale", [0.99, 4.01, 0, -1])
 def test_a_scale_out_of_range_is_told_the_scales_and_the_range(scale: float) -> None:
-    with pytest.raises(UnsupportedScale, match=r"It has 2, 4, and by reduction everything from 1 to 4") as caught:
+    with pytest.raises(UnsupportedScale, match=r"It has 2, 4\. Any number from 1 to 4 is made") as caught:
         SizeWish(scale).check("edsr", SCALES)
     assert caught.value.members == {"supported": [2, 4], "limit": [1, 4], "actual": scale}
 
