@@ -44,6 +44,12 @@ def test_bicubic_stands_beside_every_model(client: httpx2.Client, folder: Path) 
     assert rows[0].psnr > rows[2].psnr
 
 
+def test_the_ensemble_stands_beside_its_model_under_the_papers_name(client: httpx2.Client, folder: Path) -> None:
+    rows = run(client, [folder], models=["oriented"], scales=None, ensemble=True)
+    assert [row.method for row in rows] == ["bicubic", "oriented", "oriented+"]
+    assert rows[2].psnr > rows[1].psnr  # the mean of the orientations shifts nothing
+
+
 def test_a_refusal_is_an_error_with_its_reason(client: httpx2.Client, folder: Path) -> None:
     with pytest.raises(httpx2.HTTPStatusError, match="unsupported-scale"):
         measure(folder, 5, over_http(client, "nearest", 5))
