@@ -7,7 +7,7 @@ import pytest
 
 from service.forecast import Forecaster, Load, backlog_s
 from service.planes import Plane
-from service.sessions import Session
+from service.sessions import Runnable
 from service.tiling import plan_tiles
 from service.turns import QueueClass, Request, TileShape, Turns
 from tests.service.scheduling import Sessions
@@ -16,14 +16,14 @@ PIXEL_S = 1e-3
 
 
 @pytest.fixture(scope="module")
-def session(sessions: Sessions) -> Session:
+def session(sessions: Sessions) -> Runnable:
     return sessions["nearest"]
 
 
 class Item(Request):
     """`tiles` tiles of `height` x 2 pixels."""
 
-    def __init__(self, session: Session, tiles: int, height: int, queue_class: QueueClass = "interactive") -> None:
+    def __init__(self, session: Runnable, tiles: int, height: int, queue_class: QueueClass = "interactive") -> None:
         super().__init__(TileShape(session, height, 2), queue_class)
         self.size = (tiles, height)
         plane = Plane(np.zeros((tiles * height, 2), np.uint8), 2)
@@ -74,7 +74,7 @@ MIXES: dict[str, tuple[tuple[int, int], list[tuple[int, int, QueueClass]]]] = {
 @pytest.mark.parametrize("mix", MIXES)
 @pytest.mark.parametrize("replaced", [False, True], ids=["nobody-comes", "all-are-replaced"])
 def test_a_forecast_is_within_a_tenth_and_a_tile_of_each_of_the_others(
-    session: Session, mix: str, lanes: int, replaced: bool
+    session: Runnable, mix: str, lanes: int, replaced: bool
 ) -> None:
     (tiles, height), rivals = MIXES[mix]
     kinds: dict[str, QueueClass] = {"a job beside people": "jobs", "frames beside both": "frames"}
