@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from service.routes.page import FOLDER, POLICY
-from tests.service.routes.test_upscale import problem
+from tests.service.routes.asking import problem
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
