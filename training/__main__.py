@@ -10,15 +10,19 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
 
 from models.checkpoint import load_checkpoint
-from models.edsr import start_from
+from models.edsr import Edsr, start_from
+from models.srresnet import Srresnet
 from training.begin import begin_as_bilinear
+from training.loading import small_photographs
 from training.loop import Progress as RunProgress
 from training.loop import Trainer
 from training.objectives import Surroundings, prepare
 from training.recipe import Recipe, read_recipe
 from training.shipping import ship
+from training.warm import begin_as_edsr
 
 log = logging.getLogger("training")
 
@@ -64,12 +68,22 @@ def _prepare(recipe: Recipe, place: Surroundings) -> Trainer:
     if recipe.begin == "bilinear":
         begin_as_bilinear(network)
     if recipe.start_from:
-        new = start_from(network, load_checkpoint(Path(recipe.start_from)).network)
-        log.info("started from %s; new: %s", recipe.start_from, ", ".join(new) or "nothing")
+        _start(network, recipe, place)
     began = time.monotonic()
     objective = prepare(recipe, network, place)
     log.info("data and networks ready after %.1f s", time.monotonic() - began)
     return Trainer(recipe, objective, place.device)
+
+
+def _start(network: nn.Module, recipe: Recipe, place: Surroundings) -> None:
+    assert recipe.start_from is not None  # who calls this has looked
+    trained = load_checkpoint(Path(recipe.start_from)).network
+    if isinstance(network, Srresnet) and isinstance(trained, Edsr):
+        begin_as_edsr(network, trained, small_photographs(place.data / recipe.photos))
+        log.info("began as the EDSR of %s", recipe.start_from)
+        return
+    new = start_from(network, trained)
+    log.info("started from %s; new: %s", recipe.start_from, ", ".join(new) or "nothing")
 
 
 def _train(trainer: Trainer, arguments: argparse.Namespace, run: Path) -> bool:

@@ -64,6 +64,16 @@ def load_table(folders: Sequence[Path], *, device: torch.device, limit: int | No
     return table.to(device)
 
 
+def small_photographs(folder: Path, *, count: int = 8, side: int = 48) -> torch.Tensor:
+    """The middles of a folder's first photographs after a division by 4: float [N, 3, side, side] in [0, 1]."""
+    middles = []
+    for path in list_images(folder)[:count]:
+        small = downscale(crop_to_multiple(read_rgb(path), 4), 4)
+        top, left = ((length - side) // 2 for length in small.shape[:2])
+        middles.append(torch.from_numpy(small[top : top + side, left : left + side]).permute(2, 0, 1).float() / 255)
+    return torch.stack(middles)
+
+
 def _sizes(paths: Sequence[Path]) -> list[tuple[int, int]]:
     """(height, width) from the headers alone."""
     sizes = []

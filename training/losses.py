@@ -58,7 +58,10 @@ def flow_huber(flow: torch.Tensor, epsilon: float = HUBER_EPSILON) -> torch.Tens
 
 
 def motion(frames: torch.Tensor, flow: torch.Tensor, *, beta: float, weight: float) -> torch.Tensor:
-    """Sum over neighbours of beta * MSE of the warp + weight * `flow_huber` (VESPCN equations 3 and 5).
+    """Sum over neighbours of beta * MSE of the warp + weight * `flow_huber` per pixel (VESPCN equations 3 and 5).
+
+    The paper's squared norm is a sum over pixels. The mean of it goes with the penalty divided by their number: beside
+    a mean, the whole penalty of 33x33 pixels would be a thousand times too strong, and the flow would stay at nothing.
 
     `frames` [N, D, H, W]: compensated neighbours around the middle one; `flow` [N, D - 1, 2, H, W] in the paper's
     unit, in which 1 is the largest displacement.
@@ -66,4 +69,5 @@ def motion(frames: torch.Tensor, flow: torch.Tensor, *, beta: float, weight: flo
     middle = frames.shape[1] // 2
     centre = frames[:, middle : middle + 1]
     neighbours = torch.cat([frames[:, :middle], frames[:, middle + 1 :]], dim=1)
-    return flow.shape[1] * (beta * F.mse_loss(neighbours, centre.expand_as(neighbours)) + weight * flow_huber(flow))
+    warp = F.mse_loss(neighbours, centre.expand_as(neighbours))
+    return flow.shape[1] * (beta * warp + weight * flow_huber(flow) / centre[0].numel())

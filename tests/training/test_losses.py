@@ -70,9 +70,9 @@ def test_flow_differences_are_summed_under_one_root_per_pair() -> None:
     assert losses.flow_huber(flow).item() == pytest.approx(expected)
 
 
-def test_the_motion_loss_is_a_sum_over_neighbours() -> None:
+def test_the_motion_loss_is_a_sum_over_neighbours_and_a_mean_over_pixels() -> None:
     frames = torch.tensor([1.0, 3.0, 6.0]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
     flow = torch.zeros(1, 2, 2, 4, 4)
     warp = (1 - 3) ** 2 + (6 - 3) ** 2
     got = losses.motion(frames, flow, beta=0.5, weight=2.0).item()
-    assert got == pytest.approx(0.5 * warp + 2.0 * 2 * 0.1)
+    assert got == pytest.approx(0.5 * warp + 2.0 * 2 * 0.1 / 16)

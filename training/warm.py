@@ -1,0 +1,115 @@
+"""An SRResNet that begins as an EDSR: of the same widths, the one network can say exactly what the other says.
+
+Both are a head, blocks of two convolutions with a skip, a skip around them all, sub-pixel convolutions and a last one.
+SRResNet has besides (Ledig et al. 2017, section 2.1) BatchNorms, which are made to undo themselves by the statistics of
+some photographs; PReLUs, whose slope is 1 where EDSR has nothing and 0 where it has a ReLU; and 9x9 kernels, whose
+middles the 3x3 ones take. Only the image's border differs, where EDSR pads with its mean and SRResNet with black.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from models.edsr import Edsr
+from models.layers import ResidualBlock
+from models.srresnet import NormedBlock, Srresnet, UpBlock
+
+
+@torch.no_grad()
+def begin_as_edsr(network: Srresnet, edsr: Edsr, photographs: Tensor) -> None:
+    """Sets all weights of `network`; `photographs` are LR pixels [N, 3, H, W] in [0, 1].
+
+    Raises:
+        ValueError: the two differ in blocks, features or scale.
+    """
+    blocks = [block for block in edsr.body if isinstance(block, ResidualBlock)]
+    *_, body_end = _convs(edsr.body)
+    *ups, _ = _convs(edsr.tail)
+    if (len(blocks), len(ups)) != (len(network.body), len(network.up)):
+        raise ValueError(f"an EDSR of {len(blocks)} blocks and {len(ups)} doublings is no start for this SRResNet")
+    biases: dict[nn.BatchNorm2d, Tensor] = {}
+    _head(network, edsr)
+    for block, given in zip(network.body, blocks, strict=True):
+        assert isinstance(block, NormedBlock)
+        first, second = _convs(given)
+        _same(block.conv1, first.weight)
+        _same(block.conv2, second.weight * given.residual_scale)
+        biases[block.bn1], biases[block.bn2] = _bias(first), _bias(second) * given.residual_scale
+        block.prelu.weight.fill_(0)
+    (end,) = _convs(network.body_tail)
+    _same(end, body_end.weight)
+    (norm,) = (layer for layer in network.body_tail if isinstance(layer, nn.BatchNorm2d))
+    biases[norm] = _bias(body_end)
+    for up, given_up in zip(network.up, ups, strict=True):
+        assert isinstance(up, UpBlock)
+        _same(up.conv, given_up.weight)
+        _bias(up.conv).copy_(_bias(given_up))
+        up.prelu.weight.fill_(1)
+    _tail(network, edsr)
+    with _undone(biases):
+        network.eval()(photographs)
+    network.train()
+
+
+def _head(network: Srresnet, edsr: Edsr) -> None:
+    """From [0, 1] instead of [0, 255] less the mean."""
+    (given,), (conv,) = _convs(edsr.head), _convs(network.head)
+    _middle(conv, given.weight * 255)
+    _bias(conv).copy_(_bias(given) + (given.weight.sum(dim=(2, 3)) * edsr.sub_mean.bias).sum(dim=1))
+    for layer in network.head:
+        if isinstance(layer, nn.PReLU):
+            layer.weight.fill_(1)
+
+
+def _tail(network: Srresnet, edsr: Edsr) -> None:
+    """To [-1, 1] instead of [0, 255]."""
+    *_, given = _convs(edsr.tail)
+    _middle(network.tail, given.weight * (2 / 255))
+    _bias(network.tail).copy_((_bias(given) + edsr.add_mean.bias) * (2 / 255) - 1)
+
+
+def _convs(module: nn.Module) -> list[nn.Conv2d]:
+    return [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None  # all of an EDSR's have one, and SRResNet's outside of blocks
+    return conv.bias
+
+
+def _same(conv: nn.Conv2d, weight: Tensor) -> None:
+    if conv.weight.shape != weight.shape:
+        raise ValueError(f"a convolution of {tuple(weight.shape)} is no start for one of {tuple(conv.weight.shape)}")
+    conv.weight.copy_(weight)
+    if conv.bias is not None:
+        conv.bias.zero_()
+
+
+def _middle(conv: nn.Conv2d, weight: Tensor) -> None:
+    margin = (conv.kernel_size[0] - weight.shape[-1]) // 2
+    _same(conv, nn.functional.pad(weight, [margin] * 4))
+
+
+@contextmanager
+def _undone(biases: dict[nn.BatchNorm2d, Tensor]) -> Iterator[None]:
+    """While it is open, every BatchNorm takes what it sees as its statistics, and answers with it plus its bias."""
+    hooks = [norm.register_forward_pre_hook(partial(_undo, bias)) for norm, bias in biases.items()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _undo(bias: Tensor, norm: nn.Module, inputs: tuple[Tensor]) -> None:
+    assert isinstance(norm, nn.BatchNorm2d)  # the hook is on nothing else
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3))
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)
+    norm.weight.copy_((variance + norm.eps).sqrt())
+    norm.bias.copy_(mean + bias)
