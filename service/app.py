@@ -24,6 +24,9 @@ from service.cores import Cores
 from service.costs import Costs
 from service.envelope import Envelope
 from service.errors import MethodNotAllowed
+from service.frames.network import FrameNetwork
+from service.frames.parts import FrameLimits
+from service.frames.stream import ClipLimits, ClipUpscaler
 from service.guard import Guard
 from service.jobs.book import JobBook, JobLimits
 from service.jobs.queue import JobQueue
@@ -34,7 +37,7 @@ from service.orders import UpscaleLimits
 from service.problems import from_framework, from_validation, shorten
 from service.processors import usable_cores
 from service.registry import Registry
-from service.routes import degrade, documentation, health, index, jobs, models, page, upscale
+from service.routes import degrade, documentation, frames, health, index, jobs, models, page, upscale
 from service.scheduler import Scheduler
 from service.settings import Settings
 from service.slots import Pipeline, Slots
@@ -68,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     _assemble(app, settings)
     watch(app.state, version=version)
-    for router in (index, page, upscale, degrade, jobs, models, health, documentation):
+    for router in (index, page, upscale, frames, degrade, jobs, models, health, documentation):
         app.include_router(router.router)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # FastAPI's own way
     if app.state.keys is not None:
@@ -103,6 +106,21 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
         admission=state.admission,
         threads=state.threads,
         limits=UpscaleLimits(
+            image=ImageLimits(max_input_pixels=settings.max_input_pixels, max_side=settings.max_side),
+            max_output_pixels=settings.max_output_pixels,
+            max_tile=settings.max_tile,
+        ),
+    )
+    state.clips = ClipUpscaler(
+        state.registry,
+        FrameNetwork(state.scheduler, state.admission),
+        state.threads,
+        ClipLimits(
+            frames=FrameLimits(
+                max_frames=settings.max_frames,
+                max_frame_bytes=settings.max_body_bytes,
+                frame_timeout_s=settings.body_timeout_s,
+            ),
             image=ImageLimits(max_input_pixels=settings.max_input_pixels, max_side=settings.max_side),
             max_output_pixels=settings.max_output_pixels,
             max_tile=settings.max_tile,

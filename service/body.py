@@ -46,7 +46,7 @@ class BodyStream:
         """Raises UnsupportedMedia for a compressed body, BodyTooLarge for one that declares too much."""
         self._receive = receive
         self._max_bytes = max_bytes
-        self._ended = False
+        self._complete = asyncio.Event()
         self.content_type = headers.get("content-type", "")
         self.received_bytes = 0
         self.declared_bytes = _declared_bytes(headers)
@@ -59,12 +59,13 @@ class BodyStream:
 
         Raises BodyTooLarge, and ClientClosed when the client goes away in the middle.
         """
-        if self._ended:
+        if self._complete.is_set():
             return None
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientClosed("The client went away while it sent the body.")
-        self._ended = not message.get("more_body", False)
+        if not message.get("more_body", False):
+            self._complete.set()
         chunk: bytes = message.get("body", b"")
         self.received_bytes += len(chunk)
         self._check_size(self.received_bytes)
@@ -81,7 +82,7 @@ class BodyStream:
     async def while_connected(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which is cancelled with ClientClosed when the client goes away.
 
-        Only after the last chunk, for both listen to the client. Neither uvicorn nor FastAPI cancels a handler by
+        Before the last chunk it is for who reads them to notice. Neither uvicorn nor FastAPI cancels a handler by
         itself.
         """
         worker = asyncio.create_task(work)
@@ -97,6 +98,7 @@ class BodyStream:
             await asyncio.gather(worker, watcher, return_exceptions=True)
 
     async def _disconnected(self) -> None:
+        await self._complete.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
 

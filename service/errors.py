@@ -22,7 +22,7 @@ ServiceError                        an answer to the caller, rendered as RFC 945
 |- Unprocessable           422      understood, and refused
 |  |- BadParameter  UnsupportedScale  UndecodableImage  UnsupportedPixels  TooManyPixels  OutputTooLarge
 |  |- AnimatedImage  AlphaNotRepresentable  FloatUnsupported  EnsembleUnsupported  WrongSize
-|  |- WrongEndpoint  IdempotencyKeyReused
+|  |- WrongEndpoint  IdempotencyKeyReused  FrameMismatch
 |- Overloaded              429      healthy but full: come back after `retry_after_s`
 |- QuotaExceeded           429      the key's own limit
 |- ClientClosed            499      logged and counted only: nobody is there to read it
@@ -222,6 +222,10 @@ class WrongEndpoint(Unprocessable):
 
 class IdempotencyKeyReused(Unprocessable):
     code, title = "idempotency-key-reused", "The Idempotency-Key stands for another request"
+
+
+class FrameMismatch(Unprocessable):
+    code, title = "frame-mismatch", "The frame is of another size or depth than the clip"
 
 
 class Overloaded(ServiceError):

@@ -100,7 +100,7 @@ class Order:
         target = _target(header, model, params)
         order = cls(header, model.graph(target.scale), target, options, params)
         order.graph.check_can(bits=header.bits, ensemble=params.ensemble)
-        _check_fixed_size(header, order.manifest)
+        check_fixed_size(header, order.manifest)
         height, width = order.network_size
         if height * width > limits.max_output_pixels:
             before = f" before it is reduced from scale {target.scale}" if order.is_reduced else ""
@@ -173,7 +173,7 @@ def _target(header: ImageHeader, model: ServedModel, params: UpscaleParams) -> T
     return Target(facts.scale, facts.answer_side(header.height), facts.answer_side(header.width))
 
 
-def _check_fixed_size(header: ImageHeader, facts: Manifest) -> None:
+def check_fixed_size(header: ImageHeader, facts: Manifest) -> None:
     """Raises WrongSize where the network takes one size only, and this is another."""
     if facts.fixed_size is None:
         return

@@ -81,11 +81,7 @@ class Plane:
 
         uint8 (a view) or, of a uint16 image, float32 in [0,1].
         """
-        pixels = self.source[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
-        if pixels.ndim == 2:
-            pixels = np.broadcast_to(pixels[..., np.newaxis], (*pixels.shape, 3))
-        if pixels.dtype != np.uint8:
-            pixels = np.divide(pixels, np.float32(65535), dtype=np.float32)
+        pixels = seen(self.source, tile)
         return np.broadcast_to(pixels, (self.frame_window, *pixels.shape)) if self.frame_window else pixels
 
     def write(self, tile: Tile, answer: Pixels) -> None:
@@ -116,6 +112,14 @@ class Plane:
 
     def _end(self, side: int) -> int:
         return side * self.scale if self.direction == "up" else -(-side // self.scale)
+
+
+def seen(source: Pixels, tile: Tile) -> Pixels:
+    """What a network sees of `tile` in a source as of Plane: [h,w,3], uint8 (a view) or float32 in [0,1]."""
+    pixels = source[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
+    if pixels.ndim == 2:
+        pixels = np.broadcast_to(pixels[..., np.newaxis], (*pixels.shape, 3))
+    return pixels if pixels.dtype == np.uint8 else np.divide(pixels, np.float32(65535), dtype=np.float32)
 
 
 def batch_of(cuts: Sequence[tuple[Plane, Tile]]) -> tuple[Pixels, NDArray[np.float32] | None]:

@@ -279,6 +279,13 @@ class IdempotencyKeyReused(Unprocessable):
     title = "The Idempotency-Key stands for another request"
 
 
+class FrameMismatch(Unprocessable):
+    """The frame is of another size or depth than the clip."""
+
+    status, code, retryable = 422, "frame-mismatch", False
+    title = "The frame is of another size or depth than the clip"
+
+
 class Overloaded(ProblemError):
     """The service is full."""
 
@@ -370,6 +377,7 @@ PROBLEMS: dict[str, type[ProblemError]] = {
     "ensemble-unsupported": EnsembleUnsupported,
     "float-unsupported": FloatUnsupported,
     "forbidden": Forbidden,
+    "frame-mismatch": FrameMismatch,
     "gone": Gone,
     "idempotency-in-progress": IdempotencyInProgress,
     "idempotency-key-reused": IdempotencyKeyReused,

@@ -18,7 +18,7 @@ from service.codecs.encode import DEFAULT_QUALITY, EncodeOptions, check_encodabl
 from service.codecs.formats import INPUT_FORMATS, MEDIA_TYPES, OUTPUT_FORMATS, check_media_type, sniff
 from service.codecs.header import check_header, read_header
 from service.codecs.image import DecodedImage, ImageHeader, ImageLimits, Metadata
-from service.codecs.negotiate import check_quality, choose_format
+from service.codecs.negotiate import check_quality, choose_format, choose_media_type
 
 __all__ = [
     "DEFAULT_QUALITY",
@@ -35,6 +35,7 @@ __all__ = [
     "check_media_type",
     "check_quality",
     "choose_format",
+    "choose_media_type",
     "decode",
     "encode",
     "predicted_encoder_bytes",

@@ -37,6 +37,22 @@ def choose_format(requested: str | None, accept: str | None) -> str:
     return best
 
 
+def choose_media_type(accept: str | None, offered: tuple[str, ...]) -> str:
+    """Of the media types on offer the one that the Accept header likes best, of equals the first.
+
+    Raises NotAcceptable where it allows none.
+    """
+    if accept is None or not accept.strip():
+        return offered[0]
+    ranges = _media_ranges(accept)
+    best = max(offered, key=lambda media_type: _wish(media_type, ranges))
+    if _wish(best, ranges)[0] <= 0:
+        raise NotAcceptable(
+            f"Accept: {accept[:200]!r} allows none of {', '.join(offered)}.", members={"supported": list(offered)}
+        )
+    return best
+
+
 def check_quality(quality: int | None) -> None:
     """Raises BadParameter outside 1 to 100. Formats without loss (png, tiff) meet any quality."""
     if quality is not None and not MIN_QUALITY <= quality <= MAX_QUALITY:
@@ -68,7 +84,8 @@ _SHORT_TYPES = {"image/jpg": "image/jpeg", "*": "*/*"}
 
 def _wish(media_type: str, ranges: dict[str, float]) -> tuple[float, int]:
     """(q, specificity) of the most specific range that covers the type; q 0 where none does."""
-    for specificity, media_range in ((2, media_type), (1, "image/*"), (0, "*/*")):
+    kind = media_type.partition("/")[0]
+    for specificity, media_range in ((2, media_type), (1, f"{kind}/*"), (0, "*/*")):
         if media_range in ranges:
             return ranges[media_range], specificity
     return 0.0, 0

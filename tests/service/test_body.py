@@ -216,8 +216,12 @@ def test_a_form_without_a_usable_boundary_is_refused_before_a_byte_is_read(conte
 
 
 def connected(client: Client, work: Callable[[], Coroutine[Any, Any, str]]) -> str:
-    body = RequestBody(Headers({}), client.receive, max_bytes=10, timeout_s=5)
-    return asyncio.run(body.while_connected(work()))
+    async def run() -> str:
+        body = RequestBody(Headers({}), client.receive, max_bytes=10, timeout_s=5)
+        await body.chunk()
+        return await body.while_connected(work())
+
+    return asyncio.run(run())
 
 
 def test_work_ends_with_its_result_while_the_client_is_there() -> None:
@@ -225,7 +229,7 @@ def test_work_ends_with_its_result_while_the_client_is_there() -> None:
         await asyncio.sleep(0.01)
         return "done"
 
-    assert connected(Client([]), work) == "done"
+    assert connected(Client([b"x"]), work) == "done"
 
 
 def test_works_own_error_comes_out_as_it_is() -> None:
@@ -233,7 +237,7 @@ def test_works_own_error_comes_out_as_it_is() -> None:
         raise ValueError("its own")
 
     with pytest.raises(ValueError, match="its own"):
-        connected(Client([]), work)
+        connected(Client([b"x"]), work)
 
 
 def test_work_is_cancelled_when_the_client_goes_away_and_has_ended_before_that_is_told() -> None:
@@ -249,8 +253,25 @@ def test_work_is_cancelled_when_the_client_goes_away_and_has_ended_before_that_i
         return ""
 
     with pytest.raises(ClientClosed):
-        connected(Client([], goes_away=True), work)
+        connected(Client([b"x"], goes_away=True), work)
     assert steps == ["cleaned up"]
+
+
+def test_a_client_is_not_listened_to_twice_while_its_body_comes() -> None:
+    """Whoever reads the body notices that the client has gone; a second listener would take the body's bytes."""
+    client = Client([b"a", b"b"], complete=False)
+
+    async def work() -> str:
+        await asyncio.sleep(0.05)
+        return "done"
+
+    async def run() -> str:
+        body = RequestBody(Headers({}), client.receive, max_bytes=10, timeout_s=5)
+        await body.chunk()
+        return await body.while_connected(work())
+
+    assert asyncio.run(run()) == "done"
+    assert client.taken == 1
 
 
 def test_work_is_cancelled_with_the_request() -> None:

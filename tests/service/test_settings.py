@@ -109,7 +109,17 @@ def test_help_explains_every_setting(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_every_number_that_is_no_count_carries_its_unit_in_its_name() -> None:
-    counts = {"port", "threads", "codec_threads", "max_tile", "max_side", "max_requests", "max_jobs", "job_workers"}
+    counts = {
+        "port",
+        "threads",
+        "codec_threads",
+        "max_tile",
+        "max_side",
+        "max_requests",
+        "max_jobs",
+        "job_workers",
+        "max_frames",
+    }
     units = ("_bytes", "_pixels", "_s")
     for name, field in Settings.model_fields.items():
         if field.annotation in (int, float):
