@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.errors import ExportError
-from export.importers import import_edsr, read_state_file
+from export.importers import LAYOUTS, Options, import_published, read_state_file
 from export.importers.plausible import implausible
 from export.store import Exported, export_checkpoint, export_store
 from models.checkpoint import CheckpointError, save_checkpoint
@@ -42,9 +42,8 @@ def _checkpoint(args: argparse.Namespace) -> list[Exported]:
 
 
 def _import(args: argparse.Namespace) -> list[Exported]:
-    imported = import_edsr(
-        read_state_file(args.file), scale=args.scale, residual_scale=args.residual_scale, licence=args.licence
-    )
+    options = Options(args.scale, args.residual_scale, args.family, args.licence)
+    imported = import_published(read_state_file(args.file), options)
     for warning in (*imported.warnings, implausible(imported)):
         if warning:
             print(f"warning: {warning}", file=sys.stderr)
@@ -66,14 +65,25 @@ def _parser() -> argparse.ArgumentParser:
     checkpoint.add_argument("file", type=Path, metavar="FILE", help="a .safetensors checkpoint from training")
     checkpoint.set_defaults(run=_checkpoint)
 
-    published = commands.add_parser("import", help="add a published EDSR (EDSR-PyTorch .pt, BasicSR .pth)")
-    published.add_argument("file", type=Path, metavar="FILE", help=".pt, .pth or .safetensors")
+    published = commands.add_parser(
+        "import",
+        help="add weights that others published",
+        description=f"Adds weights that others published, once it has recognised what they are: {_layouts()}. See "
+        "docs/importing.md.",
+    )
+    published.add_argument("file", type=Path, metavar="FILE", help=".pt, .pth, .pkl, .safetensors or Keras' .h5")
     published.add_argument("--scale", type=int, metavar="N", help="refuse the file unless it is for this scale")
     published.add_argument(
         "--residual-scale",
         type=float,
         metavar="R",
-        help="factor of each residual, which no file tells; default 0.1 for 32 blocks of 256 features, else 1",
+        help="of EDSR and MDSR: the factor of each residual, which no file tells (default: 0.1 for EDSR of 32 blocks "
+        "of 256 features and for compact MDSR, else 1)",
+    )
+    published.add_argument(
+        "--family",
+        choices=("srresnet", "srgan"),
+        help="of SRResNet: by what it was trained, which no file tells (default: by the file's name)",
     )
     published.add_argument(
         "--licence",
@@ -87,6 +97,10 @@ def _parser() -> argparse.ArgumentParser:
     for command in (store, checkpoint, published):
         command.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="default: %(default)s")
     return parser
+
+
+def _layouts() -> str:
+    return "; ".join(layout.title for layout in LAYOUTS)
 
 
 def _report(line: str) -> None:

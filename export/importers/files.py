@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +12,21 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from export.errors import ImportRefused
+from export.importers.hdf5 import is_hdf5, load_hdf5
+from export.importers.pickles import explain
 from models.checkpoint import FORMAT
 
-WRAPPERS = ("params_ema", "params")  # BasicSR's, the averaged weights first: they are the ones it publishes
+# BasicSR's, then those of training scripts. The averaged weights come first: they are what is meant to be used.
+WRAPPERS = ("params_ema", "params", "ema_state_dict", "state_dict")
+PREFIXES = ("module.", "_orig_mod.")  # saved from inside DataParallel or an average; from inside torch.compile
+UNUSED = re.compile(r"(^|\.)(num_batches_tracked|n_averaged)$")  # integers that count training steps
 DIGEST_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[A-Za-z0-9]+$")  # torch.hub's convention, name-xxxxxxxx.pt
 SHOWN_KEYS = 12
 
 
 @dataclass(frozen=True)
 class StateFile:
-    """The tensors of one file by name, all float32, and the digest of the file."""
+    """The tensors of one file by name, in the file's order, all float32, and the digest of the file."""
 
     name: str
     sha256: str
@@ -28,17 +34,28 @@ class StateFile:
 
 
 def read_state_file(path: Path) -> StateFile:
-    """Reads `.safetensors`, or anything that `torch.load(weights_only=True)` can read.
+    """Reads `.safetensors`, Keras' HDF5 weights, or anything that `torch.load(weights_only=True)` can read.
 
     Raises:
         ImportRefused: the file is not such a file, its name promises another sha256, it holds something else than
             named floating-point tensors, or a value in it is not finite.
         OSError: the file cannot be opened.
     """
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    sha256 = file_sha256(path)
     _check_name(path, sha256)
-    loaded = _load_safetensors(path) if path.suffix == ".safetensors" else _load_torch(path)
+    if path.suffix == ".safetensors":
+        loaded = _load_safetensors(path)
+    elif is_hdf5(path):
+        loaded = load_hdf5(path)
+    else:
+        loaded = _load_torch(path)
     return StateFile(path.name, sha256, _tensors(path, loaded))
+
+
+def file_sha256(path: Path) -> str:
+    """The digest of the file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def list_keys(keys: Mapping[str, object] | set[str]) -> str:
@@ -72,10 +89,11 @@ def _load_safetensors(path: Path) -> Mapping[str, object]:
 
 def _load_torch(path: Path) -> Mapping[str, object]:
     try:
-        loaded: object = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # remarks on odd pickle protocols; the answer says enough
+            loaded: object = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # on damaged files it raises anything: OSError, AssertionError, KeyError...
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ImportRefused(f"{path}: cannot be read as tensors alone (weights_only): {reason}") from error
+        raise ImportRefused(f"{path}: {explain(path, error)}") from error
     if not isinstance(loaded, Mapping):
         raise ImportRefused(f"{path}: holds a {type(loaded).__name__}, not a mapping of names to tensors")
     return loaded
@@ -87,15 +105,16 @@ def _tensors(path: Path, loaded: Mapping[str, object]) -> dict[str, Tensor]:
         if isinstance(inner, Mapping):
             loaded = inner
             break
+    loaded = {str(key): value for key, value in loaded.items() if not UNUSED.search(str(key))}
     if not loaded:
         raise ImportRefused(f"{path}: holds no tensors")
-    if wrong := {str(key) for key, value in loaded.items() if not _is_weight(value, path.stat().st_size)}:
+    if wrong := {key for key, value in loaded.items() if not _is_weight(value, path.stat().st_size)}:
         raise ImportRefused(f"{path}: these keys are not plain floating-point tensors: {list_keys(wrong)}")
-    tensors = {str(key): value.float().contiguous() for key, value in loaded.items() if isinstance(value, Tensor)}
+    tensors = {key: value.float().contiguous() for key, value in loaded.items() if isinstance(value, Tensor)}
     if infinite := {name for name, tensor in tensors.items() if not tensor.isfinite().all()}:
         raise ImportRefused(f"{path}: NaN or infinity in {list_keys(infinite)}")
-    if all(name.startswith("module.") for name in tensors):  # saved from inside DataParallel
-        tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    while prefix := next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in tensors)), None):
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     return tensors
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from export.collapse import BORDER, DERIVED, PROBES, STRIP, CollapsedEdsr, collapsed
 from export.external import stored_tensors
-from export.importers import import_edsr, read_state_file
+from export.importers import import_published, read_state_file
 from export.photographs import centre_crop, photographs
 from export.pixels import with_pixels
 from export.store import Exported
@@ -118,7 +118,8 @@ def test_the_trained_networks_of_the_store_are_the_originals(checkpoint: Path) -
 
 @pytest.mark.data
 def test_a_published_network_is_the_original() -> None:
-    imported = import_edsr(read_state_file(require("weights", "edsr8x64_x2_krasserm.pt")))
+    imported = import_published(read_state_file(require("weights", "edsr8x64_x2_krasserm.pt")))
+    assert isinstance(imported.network, Edsr)
     check_trained(imported.network)
 
 

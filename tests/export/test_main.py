@@ -37,7 +37,7 @@ def test_a_refused_file_is_explained_on_stderr_with_exit_code_1(
     torch.save({"conv1.weight": torch.zeros(1)}, file)
     assert main(["import", str(file), "--model", "mine", "--store", str(store)]) == 1
     printed = capsys.readouterr()
-    assert printed.err.startswith("export failed: other.pt: neither EDSR-PyTorch's layout")
+    assert printed.err.startswith("export failed: other.pt: of no known layout (EDSR of EDSR-PyTorch; ")
     assert printed.out == ""
     assert not store.exists()
 

@@ -1,62 +1,86 @@
-"""A real published file: an EDSR of 8 blocks, imported, exported, and measured on Set5 through the serving session."""
+"""Real published files: imported, exported, served, and measured on Set5 through HTTP."""
 
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from export.errors import ImportRefused
-from export.importers import import_edsr, read_state_file
+from benchmarks.quality import Pixels, over_http
+from export.importers import Options, import_published, read_state_file
 from export.importers.plausible import consistency_db, implausible
 from export.store import export_checkpoint
-from models import EdsrConfig
+from models import EdsrConfig, MdsrConfig, NetworkConfig, SrganConfig, SrresnetConfig
 from models.checkpoint import save_checkpoint
-from service.manifest import read_manifest
-from service.sessions import Session
+from tests.conftest import Launch
 from tests.data_folder import require
 from training.metrics import compare
 
 pytestmark = pytest.mark.data
 
+GENERATOR = SrresnetConfig(4, prelu="channel", conv_bias=True, norm_eps=1e-3, tanh=True)
+# The file, what it is, and its PSNR-Y in dB on Set5 with LR by Pillow's bicubic, as its publisher's network reaches it.
+PUBLISHED: dict[str, tuple[str, NetworkConfig, dict[int, float]]] = {
+    "edsr": ("edsr8x64_x2_krasserm.pt", EdsrConfig(2, blocks=8), {2: 37.80}),
+    "srresnet": ("srresnet16x64_x4_krasserm.keras.h5", GENERATOR, {4: 32.02}),
+    "srgan": ("srgan16x64_x4_krasserm.pt", SrganConfig(**asdict(GENERATOR)), {4: 29.18}),
+    "mdsr": (
+        "mdsr1x64_x2x3x4_saafke.pt",
+        MdsrConfig(blocks=1, residual_scale=0.1, compact=True),
+        {2: 34.98, 3: 31.03, 4: 28.82},
+    ),
+}
 
-def set5_psnr(session: Session) -> float:
-    """Mean PSNR-Y in dB, LR made by Pillow's bicubic as in the published score."""
-    scores = []
-    for path in sorted(require("benchmarks", "Set5", "HR").glob("*.png")):
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
-        width, height = (side // 2 for side in image.size)
-        hr = image.crop((0, 0, 2 * width, 2 * height))
-        lr = np.asarray(hr.resize((width, height), Image.Resampling.BICUBIC))
-        scores.append(compare(session.run(lr[np.newaxis])[0], np.asarray(hr), 2)[0])
-    assert len(scores) == 5
-    return float(np.mean(scores))
 
-
-def test_the_published_score_is_reached_through_the_exported_graph(tmp_path: Path) -> None:
-    imported = import_edsr(read_state_file(require("weights", "edsr8x64_x2_krasserm.pt")))
-    assert imported.config == EdsrConfig(2, blocks=8)
-    assert "8 blocks of 64 features" in imported.warnings[0]
+@pytest.mark.parametrize("model", PUBLISHED)
+def test_a_published_file_is_recognised_and_super_resolves(model: str) -> None:
+    name, config, _ = PUBLISHED[model]
+    imported = import_published(read_state_file(require("weights", name)))
+    assert imported.config == config
     assert implausible(imported) is None
     assert consistency_db(imported) > 30
-    file = tmp_path / "imported.safetensors"
-    save_checkpoint(file, imported.network, config=imported.config, provenance=imported.provenance)
-    exported = export_checkpoint(file, model="edsr-8x64", store=tmp_path / "store")
-    assert 8 <= exported.halos[2] <= 16 < read_manifest(exported.graphs[0]).halo_exact
-    session = Session.open(exported.graphs[0], device="cpu", threads=0)
-    assert set5_psnr(session) == pytest.approx(37.80, abs=0.05)
+
+
+def test_keras_own_file_and_its_port_to_pytorch_are_bit_for_bit_the_same_network() -> None:
+    original, port = (
+        import_published(
+            read_state_file(require("weights", f"srresnet16x64_x4_krasserm.{suffix}"))
+        ).network.state_dict()
+        for suffix in ("keras.h5", "pt")
+    )
+    assert len(original) == 258
+    assert all(torch.equal(original[name], port[name]) for name in original)
 
 
 def test_a_wrong_residual_scale_is_noticed() -> None:
     file = read_state_file(require("weights", "edsr8x64_x2_krasserm.pt"))
-    assert "residual scale" in str(implausible(import_edsr(file, residual_scale=10.0)))
+    assert "residual scale" in str(implausible(import_published(file, Options(residual_scale=10.0))))
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["mdsr1x64_x2x3x4_saafke.pt", "srresnet16x64_x4_krasserm.pt", "vespcn9l-e3-mc_x3_cscd94.pt"],
-)
-def test_published_files_of_other_families_are_refused(name: str) -> None:
-    with pytest.raises(ImportRefused, match=name):
-        import_edsr(read_state_file(require("weights", name)))
+@pytest.mark.parametrize("model", PUBLISHED)
+def test_the_published_score_is_reached_through_http(model: str, tmp_path: Path, launch: Launch) -> None:
+    name, config, scores = PUBLISHED[model]
+    imported = import_published(read_state_file(require("weights", name)))
+    file, store = tmp_path / "imported.safetensors", tmp_path / "store"
+    save_checkpoint(file, imported.network, config=config, provenance=imported.provenance)
+    export_checkpoint(file, model=model, store=store)
+    with launch(store=store, threads=0, warm_up=False).client() as client:
+        reached = {scale: set5_psnr(over_http(client, model, scale), scale) for scale in scores}
+    assert reached == pytest.approx(scores, abs=0.05)
+
+
+def set5_psnr(enlarge: Callable[[Pixels], Pixels], scale: int) -> float:
+    """Mean PSNR-Y in dB, borders of `scale` pixels left out."""
+    scores = []
+    for path in sorted(require("benchmarks", "Set5", "HR").glob("*.png")):
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
+        width, height = (side // scale for side in image.size)
+        hr = image.crop((0, 0, scale * width, scale * height))
+        lr = np.asarray(hr.resize((width, height), Image.Resampling.BICUBIC))
+        scores.append(compare(enlarge(lr), np.asarray(hr), scale)[0])
+    assert len(scores) == 5
+    return float(np.mean(scores))
