@@ -1,6 +1,7 @@
-"""`python -m export`: re-create the store, add a checkpoint to it, or import a published one.
+"""`python -m export`: re-create the store, add a checkpoint to it, import a published one, or fetch and import it.
 
-Exit codes: 0 done, 1 refused or failed (the reason is on stderr, the store is as it was), 2 wrong arguments.
+Exit codes: 0 done, 1 refused or failed (the reason is on stderr, the store is as it was), 2 wrong arguments, 130
+interrupted.
 """
 
 import argparse
@@ -9,7 +10,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from export.describe import check_model_name
 from export.errors import ExportError
+from export.fetch import default_cache, fetch, find, listing
 from export.importers import LAYOUTS, Options, import_published, read_state_file
 from export.importers.plausible import implausible
 from export.store import Exported, export_checkpoint, export_store
@@ -27,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EXPECTED as error:
         print(f"export failed: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; the store is as it was, and a download goes on from where it was", file=sys.stderr)
+        return 130
     for record in exported:
         for path in (record.weights, *record.graphs):
             print(f"{path}  {path.stat().st_size} bytes")
@@ -43,15 +49,31 @@ def _checkpoint(args: argparse.Namespace) -> list[Exported]:
 
 def _import(args: argparse.Namespace) -> list[Exported]:
     options = Options(args.scale, args.residual_scale, args.family, args.licence)
-    imported = import_published(read_state_file(args.file), options)
+    return [_add(args.file, options, args)]
+
+
+def _fetch(args: argparse.Namespace) -> list[Exported]:
+    if args.list:
+        print(listing())
+        return []
+    entry = find(args.name)
+    args.model = args.model or entry.name
+    check_model_name(args.model)  # before the download
+    files = fetch(entry, scale=args.scale, cache=args.cache, mirror=args.mirror, report=_report)
+    return [_add(file, Options(licence=entry.licence), args) for file in files]
+
+
+def _add(file: Path, options: Options, args: argparse.Namespace) -> Exported:
+    """From a published file to its graphs in the store, by way of a checkpoint of ours."""
+    imported = import_published(read_state_file(file), options)
     for warning in (*imported.warnings, implausible(imported)):
         if warning:
             print(f"warning: {warning}", file=sys.stderr)
-    _report(f"{args.file.name}: {imported.config}")
+    _report(f"{file.name}: {imported.config}")
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "imported.safetensors")
-        save_checkpoint(file, imported.network, config=imported.config, provenance=imported.provenance)
-        return [export_checkpoint(file, model=args.model, store=args.store, report=_report)]
+        checkpoint = Path(folder, "imported.safetensors")
+        save_checkpoint(checkpoint, imported.network, config=imported.config, provenance=imported.provenance)
+        return export_checkpoint(checkpoint, model=args.model, store=args.store, report=_report)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,9 +114,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     published.set_defaults(run=_import)
 
+    fetched = commands.add_parser("fetch", help="download official weights, verify and add them")
+    wanted = fetched.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("name", nargs="?", metavar="NAME", help="a name of --list")
+    wanted.add_argument("--list", action="store_true", help="what there is")
+    fetched.add_argument("--scale", type=int, metavar="N", help="only the file for this scale")
+    fetched.add_argument("--model", metavar="NAME", help="the name it is served under (default: its name in --list)")
+    fetched.add_argument(
+        "--cache", type=Path, default=default_cache(), metavar="DIR", help="keeps the downloads (default: %(default)s)"
+    )
+    fetched.add_argument(
+        "--mirror", metavar="URL", help="a folder with files of the same names, instead of the official"
+    )
+    fetched.set_defaults(run=_fetch)
+
     for command in (checkpoint, published):
         command.add_argument("--model", required=True, metavar="NAME", help="the name it is served under")
-    for command in (store, checkpoint, published):
+    for command in (store, checkpoint, published, fetched):
         command.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="default: %(default)s")
     return parser
 

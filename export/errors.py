@@ -2,6 +2,7 @@
 
 ExportError              nothing was written to the store
 |- ImportRefused         a published file that is not what its importer reads
+|- DownloadFailed       a published file could not be had, or is not the one that was published
 |- TraceFailed           the traced graph does not keep the graph contract
 |- WeightsMismatch       the graph's tensors are not those of the checkpoint
 |- ParityFailed          the graph does not compute what the PyTorch network computes
@@ -14,6 +15,10 @@ class ExportError(Exception):
 
 class ImportRefused(ExportError):
     """A published weights file that cannot be read safely or is not of a known layout."""
+
+
+class DownloadFailed(ExportError):
+    """A server, a connection, a disk, or bytes other than the published ones; the message says which."""
 
 
 class TraceFailed(ExportError):
