@@ -9,6 +9,7 @@ from torch import Tensor
 
 from export.errors import ImportRefused
 from export.importers import LAYOUTS, Options, import_published, read_state_file
+from export.importers.refused import REFUSED
 from models import L2hConfig, MdsrConfig, SrresnetConfig
 from tests.export.examples import small_config, small_edsr
 from tests.export.importers.examples import (
@@ -78,6 +79,12 @@ def test_well_known_networks_are_refused_by_name_and_with_the_reason(names: list
     tensors = {name: torch.zeros(1) for name in names}
     with pytest.raises(ImportRefused, match=rf"{title}.*which is not read: "):
         import_published(state_file(tensors))
+
+
+def test_the_page_about_importing_names_every_layout_and_every_refused_network() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "importing.md").read_text()
+    titles = [*(layout.title for layout in LAYOUTS), *(known.title for known in REFUSED)]
+    assert [title for title in titles if title not in page] == []
 
 
 def test_any_other_file_is_refused_with_what_could_be_read_and_what_it_has() -> None:
