@@ -60,15 +60,18 @@ def test_a_wrong_residual_scale_is_noticed() -> None:
     assert "residual scale" in str(implausible(import_published(file, Options(residual_scale=10.0))))
 
 
-@pytest.mark.parametrize("model", ["edsr"])
+@pytest.mark.timeout(1200)  # 12 graphs in all, on a machine that others may use
+@pytest.mark.parametrize("model", PUBLISHED)
 def test_the_published_score_is_reached_through_http(model: str, tmp_path: Path, launch: Launch) -> None:
     name, config, scores = PUBLISHED[model]
     imported = import_published(read_state_file(require("weights", name)))
     file, store = tmp_path / "imported.safetensors", tmp_path / "store"
     save_checkpoint(file, imported.network, config=config, provenance=imported.provenance)
-    export_checkpoint(file, model=model, store=store, halo=config.halo_exact)  # measured elsewhere
+    halos = dict.fromkeys(scores, config.halo_exact)  # how small they can be is measured elsewhere
+    export_checkpoint(file, model=model, store=store, halos=halos)
     with launch(store=store, threads=0).client() as client:
         reached = {scale: set5_psnr(over_http(client, model, scale), scale) for scale in scores}
+    print(model, reached)  # pytest shows it where the test fails, or with -s
     assert reached == pytest.approx(scores, abs=0.05)
 
 
