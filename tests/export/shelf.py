@@ -20,6 +20,7 @@ class Shelf:
     ignores_if_range: bool = False
     says_length: bool = True
     shifted: int = 0  # bytes by which an answer to a range begins too late
+    piece: int | None = None  # bytes that an answer to a range has at most
     cuts: list[int] = field(default_factory=list)  # after so many bytes of the body the line is cut, once each
     statuses: list[int] = field(default_factory=list)  # answered, once each, instead of the file
     headers: dict[str, str] = field(default_factory=dict)  # sent in addition
@@ -53,8 +54,9 @@ class Handler(BaseHTTPRequestHandler):
         elif not body:
             self.answer(416, {"Content-Range": f"bytes */{len(shelf.content)}", "Content-Length": "0"}, b"")
         else:
-            last, shown = len(shelf.content) - 1, start + shelf.shifted
-            headers["Content-Range"] = f"bytes {shown}-{last}/{len(shelf.content)}"
+            body, shown = body[: shelf.piece], start + shelf.shifted
+            headers["Content-Range"] = f"bytes {shown}-{start + len(body) - 1}/{len(shelf.content)}"
+            headers["Content-Length"] = str(len(body))
             self.answer(206, headers, body)
 
     def start(self) -> int:

@@ -156,6 +156,13 @@ def test_another_part_than_was_asked_for_is_not_used(shelf: Shelf, fetcher: Fetc
     assert shelf.ranges_asked == [f"bytes={HALF}-", None]
 
 
+def test_a_server_that_hands_out_ranges_in_pieces_is_asked_for_the_next(shelf: Shelf, fetcher: Fetcher) -> None:
+    interrupted(shelf, fetcher)
+    shelf.piece = 2 * LEAST_PROGRESS
+    assert fetcher(shelf.url).read_bytes() == CONTENT
+    assert shelf.ranges_asked == [f"bytes={HALF}-", f"bytes={HALF + shelf.piece}-"]
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_server_that_is_busy_is_asked_again_later_and_later(shelf: Shelf, fetcher: Fetcher, status: int) -> None:
     shelf.statuses = [status] * (ATTEMPTS - 1)
