@@ -22,7 +22,7 @@ from training.loop import Trainer
 from training.objectives import Surroundings, prepare
 from training.recipe import Recipe, read_recipe
 from training.shipping import ship
-from training.warm import begin_as_edsr
+from training.warm import begin_as_edsr, keep_statistics
 
 log = logging.getLogger("training")
 
@@ -69,6 +69,8 @@ def _prepare(recipe: Recipe, place: Surroundings) -> Trainer:
         begin_as_bilinear(network)
     if recipe.start_from:
         _start(network, recipe, place)
+    if recipe.keep_statistics:
+        keep_statistics(network)
     began = time.monotonic()
     objective = prepare(recipe, network, place)
     log.info("data and networks ready after %.1f s", time.monotonic() - began)

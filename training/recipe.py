@@ -99,6 +99,7 @@ class Recipe(Table):
         default="random",
         description="weights before the first step; see training.begin for the families that can be bilinear",
     )
+    keep_statistics: bool = Field(default=False, description="BatchNorm's, instead of each batch's; see training.warm")
     validate_every: int = Field(gt=0, default=1000)
     amp: Literal["none", "bf16"] = Field(default="none", description="autocast on CUDA; fp32 on the CPU")
     compile: bool = Field(default=False, description="torch.compile on CUDA")

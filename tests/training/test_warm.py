@@ -6,7 +6,7 @@ import torch
 from models import EdsrConfig, SrresnetConfig
 from models.edsr import Edsr
 from models.srresnet import Srresnet
-from training.warm import begin_as_edsr
+from training.warm import begin_as_edsr, keep_statistics
 
 SIZE = {"blocks": 2, "features": 8}
 
@@ -41,6 +41,19 @@ def test_statistics_of_the_same_pixels_change_nothing() -> None:
     in_use = network.eval()(photographs)
     in_training = network.train()(photographs)
     torch.testing.assert_close(in_training, in_use, rtol=0, atol=2e-2)  # variances with and without Bessel's correction
+
+
+def test_kept_statistics_stay_while_all_parameters_learn() -> None:
+    network: Srresnet = SrresnetConfig(2, **SIZE).build()  # type: ignore[arg-type]
+    begin_as_edsr(network, edsr(2), torch.rand(2, 3, 16, 16))
+    keep_statistics(network)
+    before = {name: value.clone() for name, value in network.named_buffers()}
+    photographs = torch.rand(1, 3, 12, 12) * 0.1
+    answer = network.train()(photographs)
+    torch.testing.assert_close(answer, network.eval()(photographs))
+    answer.square().mean().backward()
+    assert all(torch.equal(value, before[name]) for name, value in network.named_buffers())
+    assert [name for name, parameter in network.named_parameters() if parameter.grad is None] == []
 
 
 @pytest.mark.parametrize(
