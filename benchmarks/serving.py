@@ -27,9 +27,7 @@ def service(url: str | None = None, **settings: str) -> Iterator[httpx2.Client]:
         with httpx2.Client(base_url=url, timeout=600) as client:
             yield client
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, "SR_PORT": str(port), "SR_LOG_LEVEL": "warning", "SR_DRAIN_DELAY_S": "0"}
     with tempfile.TemporaryDirectory() as jobs:
         environment["SR_JOBS"] = jobs
@@ -42,6 +40,13 @@ def service(url: str | None = None, **settings: str) -> Iterator[httpx2.Client]:
         finally:
             process.terminate()
             process.wait(timeout=60)
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _wait(client: httpx2.Client, process: "subprocess.Popen[bytes]") -> None:

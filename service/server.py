@@ -9,11 +9,12 @@ A second SIGTERM skips the delay, a third cuts what is running. SIGINT (Ctrl+C) 
 import asyncio
 import functools
 import os
+import resource
 import signal
 import socket
 import sys
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from types import FrameType
 from typing import TextIO
 
@@ -46,6 +47,7 @@ def main(arguments: list[str]) -> int:
     except ValidationError as error:
         return _refuse_to_start(explain(error))
     configure_logging(level=settings.log_level, style=settings.log_format)
+    _allow_many_connections()
     with ExitStack() as listeners:
         try:
             listener = listeners.enter_context(listen(settings))
@@ -192,6 +194,13 @@ def _bound(host: str, port: int) -> socket.socket:
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _allow_many_connections() -> None:
+    """As many open files as the operator allows at most: the usual soft limit is 1024, and a connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # where "unlimited" is more than the kernel gives
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _refuse_to_start(reason: str, *, stream: TextIO | None = None) -> int:

@@ -96,4 +96,4 @@ def configure_logging(*, level: str, style: Literal["json", "console"], stream: 
     root.setLevel(level.upper())
     # Its warnings are of broken uploads, which are answered as problems; uvicorn's news are in our own lines.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, root.level))
