@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 FOLDERS := service models export training benchmarks client examples tests deploy scripts
 SCRIPTS := scripts/*.sh deploy/gateway/*.sh .ci/run
 
-.PHONY: help serve test check lint format types contracts generate references bench cards stack lock clean
+.PHONY: help serve test check lint format types contracts generate references bench cards stack lock sbom audit clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,17 @@ lock: .venv/bin/python  ## pin and hash what the images install; UPGRADE=--upgra
 	$(PIP) uv
 	for ort in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --quiet --extra $$ort --extra tracing --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --custom-compile-command 'make lock' $(UPGRADE) -o deploy/locks/$$ort.txt; done
+
+sbom: .venv/bin/python  ## what the images install, as CycloneDX: dist/sbom-cpu.json, dist/sbom-gpu.json
+	$(PIP) uv
+	@mkdir -p dist
+	for ort in cpu gpu; do $(BIN)/uv tool run --quiet --from cyclonedx-bom cyclonedx-py requirements deploy/locks/$$ort.txt \
+		--output-reproducible --of JSON -o dist/sbom-$$ort.json; done
+
+audit: .venv/bin/python  ## known vulnerabilities of what the images install (asks a public database)
+	$(PIP) uv
+	for ort in cpu gpu; do $(BIN)/uv tool run --quiet pip-audit --requirement deploy/locks/$$ort.txt --no-deps --disable-pip \
+		--strict; done
 
 clean:  ## remove the environment and caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info client/*.egg-info
