@@ -3,7 +3,9 @@
 Both are a head, blocks of two convolutions with a skip, a skip around them all, sub-pixel convolutions and a last one.
 SRResNet has besides (Ledig et al. 2017, section 2.1) BatchNorms, which are made to undo themselves by the statistics of
 some photographs; PReLUs, whose slope is 1 where EDSR has nothing and 0 where it has a ReLU; and 9x9 kernels, whose
-middles the 3x3 ones take. Only the image's border differs, where EDSR pads with its mean and SRResNet with black.
+middles the 3x3 ones take. Features are in units of the range, a 255th of EDSR's, so that all weights are of the size
+that a step of Adam is meant for. Only the image's border differs, where EDSR pads with its mean and SRResNet with
+black.
 """
 
 from collections.abc import Iterator
@@ -13,9 +15,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from models.edsr import Edsr
+from models.edsr import Edsr, EdsrConfig
 from models.layers import ResidualBlock
 from models.srresnet import NormedBlock, Srresnet, UpBlock
+
+RANGE = EdsrConfig.value_range
 
 
 @torch.no_grad()
@@ -37,16 +41,16 @@ def begin_as_edsr(network: Srresnet, edsr: Edsr, photographs: Tensor) -> None:
         first, second = _convs(given)
         _same(block.conv1, first.weight)
         _same(block.conv2, second.weight * given.residual_scale)
-        biases[block.bn1], biases[block.bn2] = _bias(first), _bias(second) * given.residual_scale
+        biases[block.bn1], biases[block.bn2] = _bias(first) / RANGE, _bias(second) * given.residual_scale / RANGE
         block.prelu.weight.fill_(0)
     (end,) = _convs(network.body_tail)
     _same(end, body_end.weight)
     (norm,) = (layer for layer in network.body_tail if isinstance(layer, nn.BatchNorm2d))
-    biases[norm] = _bias(body_end)
+    biases[norm] = _bias(body_end) / RANGE
     for up, given_up in zip(network.up, ups, strict=True):
         assert isinstance(up, UpBlock)
         _same(up.conv, given_up.weight)
-        _bias(up.conv).copy_(_bias(given_up))
+        _bias(up.conv).copy_(_bias(given_up) / RANGE)
         up.prelu.weight.fill_(1)
     _tail(network, edsr)
     with _undone(biases):
@@ -57,8 +61,7 @@ def begin_as_edsr(network: Srresnet, edsr: Edsr, photographs: Tensor) -> None:
 def keep_statistics(network: nn.Module) -> None:
     """From now on every BatchNorm normalises by the statistics it has, in training too; scale and shift still learn.
 
-    What began as an EDSR needs that: its features are mostly a grey level, which differs from batch to batch, and
-    normalising by the batch took 8 dB off it within 200 steps.
+    What began as an EDSR wants that: its features are mostly a grey level, which differs from batch to batch.
     """
     for norm in network.modules():
         if isinstance(norm, nn.BatchNorm2d):
@@ -72,8 +75,8 @@ def _as_in_use(norm: nn.Module, _: object) -> None:
 def _head(network: Srresnet, edsr: Edsr) -> None:
     """From [0, 1] instead of [0, 255] less the mean."""
     (given,), (conv,) = _convs(edsr.head), _convs(network.head)
-    _middle(conv, given.weight * 255)
-    _bias(conv).copy_(_bias(given) + (given.weight.sum(dim=(2, 3)) * edsr.sub_mean.bias).sum(dim=1))
+    _middle(conv, given.weight)
+    _bias(conv).copy_((_bias(given) + (given.weight.sum(dim=(2, 3)) * edsr.sub_mean.bias).sum(dim=1)) / RANGE)
     for layer in network.head:
         if isinstance(layer, nn.PReLU):
             layer.weight.fill_(1)
@@ -82,8 +85,8 @@ def _head(network: Srresnet, edsr: Edsr) -> None:
 def _tail(network: Srresnet, edsr: Edsr) -> None:
     """To [-1, 1] instead of [0, 255]."""
     *_, given = _convs(edsr.tail)
-    _middle(network.tail, given.weight * (2 / 255))
-    _bias(network.tail).copy_((_bias(given) + edsr.add_mean.bias) * (2 / 255) - 1)
+    _middle(network.tail, given.weight * 2)
+    _bias(network.tail).copy_((_bias(given) + edsr.add_mean.bias) * (2 / RANGE) - 1)
 
 
 def _convs(module: nn.Module) -> list[nn.Conv2d]:
