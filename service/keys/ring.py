@@ -10,7 +10,7 @@ from service.keys.file import Key, KeyFileError, read_keys
 from service.keys.quota import Quota
 from service.keys.secret import matches, parse
 
-LOOK_AGAIN_S = 1.0  # after which a change of the file is seen at the latest
+LOOK_AGAIN_S = 1.0  # after which a key that was revoked is refused at the latest; a new one is known at once
 
 log = structlog.get_logger("service")
 
@@ -28,8 +28,8 @@ class KeyRing:
 
     def authenticate(self, text: str) -> Key:
         """The key of that text. Raises Unauthenticated, in the same words whatever is wrong with it."""
-        self._look_again()
         parsed = parse(text)
+        self._look_again(at_once=parsed is not None and parsed[0] not in self._keys)
         key = self._keys.get(parsed[0]) if parsed else None
         genuine = matches(parsed[1] if parsed else "", key.sha256 if key else None)
         if key is None or not genuine or key.revoked:
@@ -40,9 +40,9 @@ class KeyRing:
         """The account of that key."""
         return self._quotas.setdefault(key.id, Quota(now=time.monotonic()))
 
-    def _look_again(self) -> None:
+    def _look_again(self, *, at_once: bool) -> None:
         now = time.monotonic()
-        if now < self._looked_at + LOOK_AGAIN_S:
+        if now < self._looked_at + LOOK_AGAIN_S and not at_once:
             return
         self._looked_at = now
         stamp = _stamp(self._path)
