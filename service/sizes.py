@@ -65,7 +65,7 @@ class SizeWish:
 
     def _wanted(self, height: int, width: int) -> tuple[int, int]:
         if self.scale is not None:
-            factor = Fraction(repr(self.scale))  # the decimal number that was written: 1.15 of 100 is 115
+            factor = Fraction(repr(self.scale))  # the decimal number that was written: 1.15 of 10 is 11.5
             return _rounded(height * factor), _rounded(width * factor)
         if self.width is None:
             assert self.height is not None

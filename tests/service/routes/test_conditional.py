@@ -3,6 +3,8 @@
 from typing import Any
 
 import httpx2
+import imagecodecs
+import numpy as np
 import pytest
 
 from tests.conftest import Launch, LiveServer, eventually
@@ -85,6 +87,8 @@ def test_everything_that_changes_the_answer_changes_its_name(client: httpx2.Clie
         ask_worse(client, content, seed=1),
         ask_worse(client, content, seed=2),
     ]
+    wide = bytes(imagecodecs.png_encode(pixels(9, 7).astype(np.uint16) * 257))
+    answers += [ask(client, wide), ask(client, wide, ensemble="true")]
     tags = [etag(answer) for answer in answers]
     assert len(set(tags)) == len(tags)
 
