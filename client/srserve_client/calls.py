@@ -30,6 +30,20 @@ class UpscaleOptions(TypedDict, total=False):
     """The parameters of /upscale; what is not given is the service's choice. `AsyncClient.upscale` explains them."""
 
     model: Required[str]
+    scale: float | None
+    width: int | None
+    height: int | None
+    format: Format | None
+    quality: int | None
+    tiling: Tiling | None
+    ensemble: bool | None
+    metadata: Metadata | None
+
+
+class JobOptions(TypedDict, total=False):
+    """The parameters of /jobs; as of /upscale, where they have the same names."""
+
+    model: Required[str]
     scale: int | None
     format: Format | None
     quality: int | None
@@ -54,7 +68,12 @@ def upscale_call(content: bytes, options: UpscaleOptions, *, if_none_match: str 
     return Call("POST", "/upscale", params=_texts(options), headers=headers, body=Body.of_bytes(content))
 
 
-def create_job_call(body: Body, options: UpscaleOptions, *, key: str) -> Call:
+def degrade_call(content: bytes, options: Mapping[str, object]) -> Call:
+    """POST /degrade."""
+    return Call("POST", "/degrade", params=_texts(options), body=Body.of_bytes(content))
+
+
+def create_job_call(body: Body, options: JobOptions, *, key: str) -> Call:
     """POST /jobs, which a service that has seen `key` answers with the job of that time."""
     return Call("POST", "/jobs", params=_texts(options), headers={"Idempotency-Key": key}, body=body)
 
@@ -122,6 +141,8 @@ def _texts(parameters: Mapping[str, object]) -> dict[str, str]:
     for name, value in parameters.items():
         if isinstance(value, bool):
             texts[name] = "true" if value else "false"
+        elif isinstance(value, float):
+            texts[name] = f"{value:.12g}"
         elif value is not None:
             texts[name] = str(value)
     return texts

@@ -23,7 +23,8 @@ _TIFF_BITS_PER_SAMPLE = 258
 class Result:
     """A picture that the service made, and how.
 
-    `timing` is seconds by stage (read, decode, queue, infer, encode). `etag` can be given as `if_none_match` when the
+    `scale` is the network's: of an answer of another size, the next larger one that it has. `timing` is seconds by
+    stage (read, decode, queue, infer, encode). `etag` can be given as `if_none_match` when the
     same picture is asked for again.
     """
 
@@ -31,7 +32,7 @@ class Result:
     media_type: str
     model: str
     model_version: str
-    scale: float
+    scale: int
     device: str
     tiles: int
     timing: Mapping[str, float]
@@ -49,7 +50,7 @@ class Result:
             media_type=answer.media_type,
             model=headers.get("x-sr-model", ""),
             model_version=headers.get("x-sr-model-version", ""),
-            scale=float(headers.get("x-sr-scale", "nan")),
+            scale=int(headers.get("x-sr-scale", "0")),
             device=headers.get("x-sr-device", ""),
             tiles=int(headers.get("x-sr-tiles", "0")),
             timing=timing_of(headers),
@@ -114,6 +115,7 @@ class Graph:
     input: str
     frame_window: int
     sixteen_bit: bool
+    ensemble: bool
     raw: Mapping[str, Any] = field(repr=False)
 
     @classmethod
@@ -128,15 +130,21 @@ class Graph:
             input=str(document["input"]),
             frame_window=int(document["frame_window"]),
             sixteen_bit=bool(document["sixteen_bit"]),
+            ensemble=bool(document["ensemble"]),
             raw=document,
         )
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model that is served, with a graph for each of its scales."""
+    """A model that is served, with a graph for each of its scales.
+
+    `kind` is what it works on: "rgb", "y" (luma), "frames", or "degradation"; `endpoint` the path that serves it.
+    """
 
     name: str
+    kind: str
+    endpoint: str
     family: str
     paper: str
     licence: str
@@ -149,6 +157,8 @@ class Model:
         """The model in an entry of /models."""
         return cls(
             name=str(document["name"]),
+            kind=str(document["kind"]),
+            endpoint=str(document["endpoint"]),
             family=str(document["family"]),
             paper=str(document["paper"]),
             licence=str(document["licence"]),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srserve_client import Model, ProblemError
+from srserve_client import Model, NotModified, ProblemError
 from srserve_client.problems import AnimatedImage, BadParameter, BodyTooLarge, UnknownModel, UnsupportedScale
 from tests import oracles
 from tests.client.conftest import Connect
@@ -37,6 +37,42 @@ def test_parameters_reach_the_service(connect: Connect, live_server: LiveServer)
     assert (result.media_type, result.suffix) == ("image/jpeg", ".jpg")
     assert result.headers["x-sr-tiling"] == "exact"
     assert result.image().size == (14, 18)
+
+
+@pytest.mark.parametrize("wish", [{"scale": 2.5}, {"width": 18}, {"height": 23}, {"width": 18, "height": 23}], ids=str)
+def test_any_size_up_to_the_models_largest_can_be_asked_for(
+    connect: Connect, live_server: LiveServer, wish: dict[str, float]
+) -> None:
+    with connect(live_server.url) as client:
+        result = client.upscale(as_file(LR), model="nearest", **wish)
+    assert result.image().size == (18, 23)
+    assert result.scale == 3
+
+
+def test_an_ensemble_can_be_asked_for(connect: Connect, live_server: LiveServer) -> None:
+    with connect(live_server.url) as client:
+        assert client.upscale(as_file(LR), model="nearest", scale=2, ensemble=True).headers["x-sr-ensemble"] == "x8"
+        assert "x-sr-ensemble" not in client.upscale(as_file(LR), model="nearest", scale=2, ensemble=False).headers
+
+
+def test_an_answer_that_the_caller_has_is_not_made_again(connect: Connect, live_server: LiveServer) -> None:
+    with connect(live_server.url) as client:
+        etag = client.upscale(as_file(LR), model="nearest", scale=2).etag
+        with pytest.raises(NotModified) as raised:
+            client.upscale(as_file(LR), model="nearest", scale=2, if_none_match=etag)
+    assert raised.value.etag == etag
+    assert raised.value.request_id
+
+
+def test_a_degradation_comes_again_with_its_seed(connect: Connect, live_server: LiveServer) -> None:
+    hr = as_file(pixels(18, 15))
+    with connect(live_server.url) as client:
+        first = client.degrade(hr, model="degrading")
+        again = client.degrade(hr, model="degrading", scale=3, seed=first.seed)
+        other = client.degrade(hr, model="degrading", seed=(first.seed or 0) + 1)
+    assert first.image().size == (5, 6)
+    assert first.content == again.content != other.content
+    assert (first.model, first.scale) == ("degrading", 3)
 
 
 def test_a_result_is_saved_whole_in_a_folder_that_is_made(
@@ -70,9 +106,11 @@ def test_models_are_listed_with_their_facts(connect: Connect, live_server: LiveS
     assert [model.name for model in models] == MODELS
     assert isinstance(one, Model)
     assert (one.scales, one.licence, one.family) == ((2, 3, 4), "Apache-2.0", "oracle")
+    assert (one.kind, one.endpoint) == ("rgb", "/upscale")
     assert [(graph.scale, graph.device, graph.direction, graph.sixteen_bit) for graph in one.graphs] == [
         (scale, "cpu", "up", True) for scale in (2, 3, 4)
     ]
+    assert all(graph.ensemble for graph in one.graphs)
 
 
 def test_a_batch_gives_a_result_or_an_error_for_every_picture(connect: Connect, live_server: LiveServer) -> None:

@@ -22,6 +22,7 @@ from srserve_client.calls import (
     UpscaleOptions,
     authorization,
     base_url_of,
+    degrade_call,
     model_call,
     models_call,
     upscale_call,
@@ -87,10 +88,13 @@ class AsyncClient:
         picture: Picture,
         *,
         model: str,
-        scale: int | None = None,
+        scale: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
         format: Format | None = None,
         quality: int | None = None,
         tiling: Tiling | None = None,
+        ensemble: bool | None = None,
         metadata: Metadata | None = None,
         if_none_match: str | None = None,
         timeout: float | None = None,
@@ -98,8 +102,10 @@ class AsyncClient:
         """The picture, larger.
 
         `picture` is bytes, a path, an open file, a PIL image or an array (see `picture_bytes`). `scale` is how many
-        times as large. `format` is the answer's (png by default), `quality` 1 to 100 its loss. `tiling` "exact" takes
-        longer, and not one value differs from the untiled answer. `metadata` "strip" drops EXIF and XMP.
+        times as large: one of the model's scales, or any number from 1 to the largest; `width` or `height` in pixels,
+        or both, stand in its place. `format` is the answer's (png by default), `quality` 1 to 100 its loss. `tiling`
+        "exact" takes longer, and not one value differs from the untiled answer. `ensemble` is the mean of the answers
+        to the picture's 8 orientations: better, in 8 times the time. `metadata` "strip" drops EXIF and XMP.
 
         Raises ProblemError's classes for what the service refuses, NotModified when the answer would have the ETag
         `if_none_match`, ConnectionFailed, DeadlineExpired, UnexpectedAnswer; and what `picture_bytes` raises.
@@ -107,9 +113,12 @@ class AsyncClient:
         options: UpscaleOptions = {
             "model": model,
             "scale": scale,
+            "width": width,
+            "height": height,
             "format": format,
             "quality": quality,
             "tiling": tiling,
+            "ensemble": ensemble,
             "metadata": metadata,
         }
         content = await io.in_thread(picture_bytes, picture)
@@ -135,6 +144,36 @@ class AsyncClient:
                     yield await tasks.next()
             while len(tasks):
                 yield await tasks.next()
+
+    async def degrade(
+        self,
+        picture: Picture,
+        *,
+        model: str,
+        scale: int | None = None,
+        seed: int | None = None,
+        format: Format | None = None,
+        quality: int | None = None,
+        tiling: Tiling | None = None,
+        metadata: Metadata | None = None,
+        timeout: float | None = None,
+    ) -> Result:
+        """What a bad camera would have made of the picture: few pixels, noise and blur, learnt from real ones.
+
+        `scale` is how many times smaller. The noise is drawn from `seed`; without one the service chooses, and
+        `Result.seed` says which: with it the same picture comes again. The rest, and what is raised, as in `upscale`.
+        """
+        options = {
+            "model": model,
+            "scale": scale,
+            "seed": seed,
+            "format": format,
+            "quality": quality,
+            "tiling": tiling,
+            "metadata": metadata,
+        }
+        content = await io.in_thread(picture_bytes, picture)
+        return Result.of(await self._fetch(degrade_call(content, options), timeout))
 
     async def models(self, *, timeout: float | None = None) -> list[Model]:
         """All models that are served."""

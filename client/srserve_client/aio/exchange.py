@@ -135,7 +135,7 @@ def connection_errors(deadline: Deadline, request_id: str) -> Iterator[None]:
     except SrserveError as error:
         error.request_id = error.request_id or request_id
         raise
-    except (httpx2.TransportError, httpx2.StreamError) as error:
+    except httpx2.TransportError as error:
         ours: SrserveError
         if isinstance(error, httpx2.TimeoutException) and not deadline.allows(0.0):
             ours = deadline.expired()

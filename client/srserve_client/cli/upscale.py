@@ -25,7 +25,17 @@ Output = Annotated[
 ModelName = Annotated[
     str, typer.Option("--model", "-m", autocompletion=complete_model, help="One of those that `srserve models` lists.")
 ]
-Scale = Annotated[int, typer.Option("--scale", "-s", autocompletion=complete_scale, help="How many times as large.")]
+Scale = Annotated[
+    float | None,
+    typer.Option(
+        "--scale", "-s", min=1, autocompletion=complete_scale, help="How many times as large; 2.5 as well as 2 or 4."
+    ),
+]
+Width = Annotated[int | None, typer.Option(min=1, help="Of the results, in pixels, in place of --scale.")]
+Height = Annotated[int | None, typer.Option(min=1, help="Of the results; with --width alone proportions are kept.")]
+Ensemble = Annotated[
+    bool, typer.Option("--ensemble", help="Better, in 8 times the time: the mean over 8 orientations.")
+]
 TheFormat = Annotated[
     Format | None, typer.Option("--format", "-f", help="Of the results; else the output's suffix says it, else png.")
 ]
@@ -43,10 +53,13 @@ def upscale(
     inputs: Inputs,
     output: Output,
     model: ModelName,
-    scale: Scale,
+    scale: Scale = None,
+    width: Width = None,
+    height: Height = None,
     format: TheFormat = None,
     quality: Quality = None,
     tiling: TheTiling = None,
+    ensemble: Ensemble = False,
     metadata: TheMetadata = None,
     concurrency: Concurrency = 4,
     overwrite: Overwrite = False,
@@ -67,9 +80,12 @@ def upscale(
     options: UpscaleOptions = {
         "model": model,
         "scale": scale,
+        "width": width,
+        "height": height,
         "format": chosen,
         "quality": quality,
         "tiling": tiling,
+        "ensemble": ensemble or None,
         "metadata": metadata,
     }
     with exits.ending(base_url):

@@ -71,7 +71,7 @@ class Download:
             there = there if goes_on else 0
             errors = connection_errors(deadline, response.request.headers["x-request-id"])
             with part.open("ab" if goes_on else "wb") as file, errors:
-                for chunk in response.iter_raw():
+                for chunk in response.iter_bytes():
                     io.in_thread(file.write, chunk)
                     there += len(chunk)
                     if on_progress is not None:

@@ -15,7 +15,7 @@ import httpx2
 
 from srserve_client.answers import parsed, parsed_text
 from srserve_client.bodies import body_of
-from srserve_client.calls import UpscaleOptions, cancel_call, create_job_call, events_call, job_call
+from srserve_client.calls import JobOptions, cancel_call, create_job_call, events_call, job_call
 from srserve_client.deadlines import PATIENCE_S, RECONNECT_S, STALL_S, Deadline
 from srserve_client.errors import ConnectionFailed
 from srserve_client.job import Job
@@ -42,7 +42,7 @@ class Jobs:
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-        **options: Unpack[UpscaleOptions],
+        **options: Unpack[JobOptions],
     ) -> Job:
         """Hand in a video or a picture; the service answers once it has it all, and keeps it over its own restarts.
 

@@ -49,7 +49,7 @@ def _handler(service: FakeService) -> type[BaseHTTPRequestHandler]:
             body = self.body()
             request = httpx2.Request(self.command, url, headers=list(self.headers.items()), content=body)
             try:
-                response = service.answer(request)
+                response = service.stream(request)
             except httpx2.ConnectError:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)

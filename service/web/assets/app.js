@@ -90,7 +90,7 @@ async function load() {
   try {
     const models = await getJson("models");
     byId("models").querySelectorAll("label, p").forEach((old) => old.remove());
-    offer(models.filter((model) => model.graphs.some((graph) => graph.direction !== "down")), follow);
+    offer(models.filter((model) => model.endpoint === "/upscale"), follow);
     follow();
   } catch (error) {
     byId("models").append(element("p", { className: "problem", textContent: error.message, attributes: { role: "alert" } }));

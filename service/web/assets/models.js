@@ -35,7 +35,8 @@ function follow(models) {
     const graph = model.graphs.find((candidate) => candidate.scale === scale);
     box.disabled = !graph;
     const scores = Object.entries(graph?.psnr ?? {}).map(([set, score]) => `${set} ${score.toFixed(2)}`);
-    const text = graph ? scores.join(" · ") || "not measured" : `has × ${model.scales.join(", × ")}`;
+    const size = graph?.fixed_size && `takes ${graph.fixed_size[1]} × ${graph.fixed_size[0]} only`;
+    const text = graph ? [...scores, size].filter(Boolean).join(" · ") || "not measured" : `has × ${model.scales.join(", × ")}`;
     box.closest("label").querySelector("small").textContent = text;
   }
 }

@@ -60,6 +60,17 @@ def test_the_outputs_suffix_says_the_format(
     assert not (tmp_path / ".srserve.jsonl").exists()
 
 
+def test_results_of_any_size_can_be_asked_for(photos: Path, live_server: LiveServer, tmp_path: Path) -> None:
+    for wish in (["--scale", "1.6"], ["--width", "8"], ["--height", "10", "--width", "8", "--ensemble"]):
+        output = tmp_path / "-".join(wish)
+        ran = srserve("upscale", photos / "a.png", "-o", output, "-m", "nearest", *wish, url=live_server.url)
+        assert ran.status == 0, ran.err
+        assert as_pixels((output / "a.png").read_bytes()).shape == (10, 8, 3)
+    ran = srserve("upscale", photos / "a.png", "-o", tmp_path / "out", "-m", "nearest", url=live_server.url)
+    assert ran.status == 2
+    assert "scale is missing; choose one of: 2, 3, 4" in ran.err
+
+
 def test_what_is_done_is_skipped_and_what_has_changed_is_not(
     photos: Path, live_server: LiveServer, tmp_path: Path
 ) -> None:
@@ -206,4 +217,4 @@ def test_the_record_says_how_each_was_made(photos: Path, live_server: LiveServer
     facts = json.loads(line)
     assert facts["output"] == "a.png"
     assert facts["input"] == str(photos / "a.png")
-    assert (facts["parameters"]["model"], facts["parameters"]["scale"]) == ("nearest", 2)
+    assert (facts["parameters"]["model"], facts["parameters"]["scale"]) == ("nearest", 2.0)
