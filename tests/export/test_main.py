@@ -1,21 +1,14 @@
 """`python -m export` as a user meets it: what it prints, what it leaves, and its exit codes."""
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from export.__main__ import main
-from export.store import Exported
 from service.manifest import read_manifest
 from tests.export.examples import small_config, small_edsr
 from tests.export.importers.examples import official
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_a_published_file_becomes_a_served_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,23 +57,3 @@ def test_wrong_arguments_are_exit_code_2(arguments: list[str], capsys: pytest.Ca
         main(arguments)
     assert stopped.value.code == 2
     assert "usage: python -m export" in capsys.readouterr().err
-
-
-def test_the_command_line_makes_a_store_again_byte_for_byte_in_another_process(
-    exported: Exported, tmp_path: Path
-) -> None:
-    (tmp_path / "small").mkdir()
-    shutil.copy(exported.weights, tmp_path / "small")
-    done = subprocess.run(
-        [sys.executable, "-m", "export", "store", "--store", str(tmp_path)],
-        cwd=REPOSITORY,
-        env=os.environ | {"PYTHONHASHSEED": "7"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    made = sorted((tmp_path / "small").iterdir())
-    assert [path.name for path in made] == ["x4.float32.onnx", "x4.onnx", "x4.safetensors"]
-    for path in made:
-        assert path.read_bytes() == (exported.weights.parent / path.name).read_bytes(), path.name
