@@ -13,8 +13,8 @@ set -eu
 : "${GATEWAY_TLS_KEY:=}"                  # PEM file of its key
 : "${GATEWAY_TLS_CLIENT_CA:=}"            # PEM file: only clients with a certificate of this authority (mTLS)
 : "${GATEWAY_MAX_BODY:=32m}"              # of one picture: not below SR_MAX_BODY_BYTES
-: "${GATEWAY_MAX_FRAMES_BODY:=256m}"      # of POST /upscale/frames
-: "${GATEWAY_MAX_JOB_BODY:=2g}"           # of POST /jobs
+: "${GATEWAY_MAX_FRAMES_BODY:=0}"         # of POST /upscale/frames; 0: any, for each frame is limited
+: "${GATEWAY_MAX_JOB_BODY:=4g}"           # of POST /jobs: not below SR_MAX_JOB_BYTES
 : "${GATEWAY_POLL_S:=1}"                  # seconds between two looks at /readyz; far below SR_DRAIN_DELAY_S
 : "${GATEWAY_KEEP_ALIVE_S:=0}"          # seconds that a client's idle connection stays open; see decision 71
 : "${GATEWAY_RUN:=/run/gateway}"          # what is written here at run time: configuration, pid

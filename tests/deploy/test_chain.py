@@ -28,6 +28,8 @@ def seconds(value: str) -> int:
 
 def test_the_gateway_lets_through_what_the_service_takes() -> None:
     assert gateway_default("GATEWAY_MAX_BODY") == f"{Settings().max_body_bytes // MIB}m"
+    assert gateway_default("GATEWAY_MAX_JOB_BODY") == f"{Settings().max_job_bytes // (1024 * MIB)}g"
+    assert gateway_default("GATEWAY_MAX_FRAMES_BODY") == "0"
 
 
 def test_the_gateway_waits_longer_than_the_service_works() -> None:

@@ -79,6 +79,23 @@ def test_a_body_over_the_limit_is_a_problem_of_the_gateway(gateway: httpx2.Clien
     assert str(33 * 2**20) in answer.json()["detail"]
 
 
+def test_a_clip_comes_back_frame_by_frame_through_the_gateway(gateway: httpx2.Client) -> None:
+    frames = [("frame", (f"{index}.png", as_file(smooth(16, 12)), "image/png")) for index in range(3)]
+    answer = gateway.post("/upscale/frames?model=edsr&scale=2", files=frames)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("multipart/mixed")
+    assert answer.content.count(b"\x89PNG\r\n\x1a\n") == 3
+
+
+def test_a_job_is_done_by_whichever_replica_and_fetched_from_any(gateway: httpx2.Client) -> None:
+    job = gateway.post("/jobs?model=edsr&scale=2", content=as_file(smooth(20, 20)))
+    assert job.status_code == 202, job.text
+    path = job.headers["location"]
+    assert eventually(lambda: gateway.get(path).json()["state"] == "succeeded", timeout_s=60)
+    for _ in range(4):
+        assert Image.open(io.BytesIO(gateway.get(f"{path}/result").content)).size == (40, 40)
+
+
 def test_the_services_own_refusals_come_through(gateway: httpx2.Client) -> None:
     answer = gateway.post("/upscale?model=nope&scale=2", content=b"x", headers={"X-Request-ID": "through-the-stack"})
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown-model")
