@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -42,5 +43,12 @@ def process(*arguments: object, url: str, cwd: Path) -> "subprocess.Popen[bytes]
     environment = os.environ | {"SR_BASE_URL": url, "PYTHONPATH": str(REPOSITORY / "client"), "PYTHONWARNINGS": "error"}
     command = [sys.executable, "-m", "srserve_client", *(str(argument) for argument in arguments)]
     return subprocess.Popen(
-        command, cwd=cwd, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # What a shell starts in the background ignores SIGINT, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )

@@ -26,8 +26,10 @@ def test_both_layouts_come_back_as_the_network_they_were_saved_from(layout: str,
     config = small_config(scale, blocks=3, features=6)
     imported = import_published(published(layout, config), Options(scale=scale))
     assert imported.config == config
-    with torch.no_grad():
-        assert torch.equal(imported.network(pixels()), small_edsr(config)(pixels()))
+    saved = small_edsr(config)
+    assert all(torch.equal(tensor, imported.network.state_dict()[name]) for name, tensor in saved.state_dict().items())
+    with torch.no_grad():  # equal weights at other addresses may be summed in another order
+        torch.testing.assert_close(imported.network(pixels()), saved(pixels()), rtol=1e-6, atol=1e-3)
 
 
 def test_a_network_for_pixels_in_0_to_1_is_converted() -> None:
