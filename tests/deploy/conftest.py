@@ -91,6 +91,8 @@ def _start(chosen: dict[str, object], *, folder: Path) -> LiveGateway:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # Under nohup SIGHUP is ignored, and a shell cannot trap what was ignored when it started.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
     gateway = LiveGateway(process, port, folder)
 

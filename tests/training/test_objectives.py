@@ -131,8 +131,8 @@ def test_motion_compensation_learns_a_steady_motion() -> None:
     run = trainer(
         recipe("vespcn", learning_rate=2e-3, batch=4, patches=[(0.0, 16)], video={"stages": [(0.0, "motion")]})
     )
-    values = [run.step()["motion"].item() for _ in range(150)]
-    assert sum(values[-10:]) < sum(values[:10]) / 1.5
+    values = [run.step()["motion"].item() for _ in range(400)]
+    assert sum(values[-50:]) < sum(values[:50]) / 1.5  # of many batches, for each has other motions
 
 
 def test_clips_and_photographs_take_turns() -> None:
