@@ -64,11 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--shrink", type=int, default=2, help="clips are divided by this first (default 2)")
     parser.add_argument("--windows", type=int, default=30, help="of each clip (default 30)")
     args = parser.parse_args(arguments)
-    network, single = _network(args.checkpoint), _network(args.single) if args.single else None
+    (network, scale), (single, _) = _network(args.checkpoint), _network(args.single) if args.single else (None, None)
     print("| clip | still | warped | ratio | flow, LR pixels |" + (" PSNR dB | single dB |" if single else ""))
     print("|---|---|---|---|---|" + ("---|---|" if single else ""))
     for path in args.clips:
-        clip = _clip(path, network, args)
+        clip = read_clip(path, scale=scale, frames=network.frames, windows=args.windows, shrink=args.shrink)
         warping = measure_warping(network, clip)
         row = f"| {path.name} | {warping.still:.2e} | {warping.warped:.2e} | {warping.ratio:.2f} | {warping.flow:.2f} |"
         if single is not None:
@@ -78,16 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _network(path: Path) -> Vespcn:
-    network = load_checkpoint(path).network
-    if not isinstance(network, Vespcn):
-        raise SystemExit(f"{path}: a {type(network).__name__}, not a VESPCN")
-    return network
-
-
-def _clip(path: Path, network: Vespcn, args: argparse.Namespace) -> Clip:
-    scale = load_checkpoint(args.checkpoint).config.scales[0]
-    return read_clip(path, scale=scale, frames=network.frames, windows=args.windows, shrink=args.shrink)
+def _network(path: Path) -> tuple[Vespcn, int]:
+    """The network and its scale."""
+    checkpoint = load_checkpoint(path)
+    if not isinstance(checkpoint.network, Vespcn):
+        raise SystemExit(f"{path}: a {type(checkpoint.network).__name__}, not a VESPCN")
+    return checkpoint.network, checkpoint.config.scales[0]
 
 
 if __name__ == "__main__":

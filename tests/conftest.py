@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -71,6 +72,10 @@ class LiveServer:
     def client(self) -> httpx2.Client:
         """A client of this server; the caller closes it."""
         return httpx2.Client(base_url=self.url, timeout=60.0, trust_env=False)
+
+    def connect(self, timeout_s: float = 20.0) -> socket.socket:
+        """A bare connection to this server; the caller closes it."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
 
     @property
     def port(self) -> int:

@@ -47,17 +47,17 @@ def _begin_luma(layers: nn.Sequential, *, frame: int, gain: float, grey: float) 
     first, *middle, last = (layer for layer in layers if isinstance(layer, nn.Conv2d))
     first.weight -= first.weight.mean(dim=(2, 3), keepdim=True)
     first.weight *= EDGE_NORM / first.weight.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
-    _bias(first).zero_()
+    bias_of(first).zero_()
     if any(isinstance(layer, nn.Tanh) for layer in layers):
         for conv in middle:
             nn.init.xavier_uniform_(conv.weight)
     _carry(first, frame, 0, gain)
-    _bias(first)[0] = -gain * grey
+    bias_of(first)[0] = -gain * grey
     for conv in middle:
         _carry(conv, 0, 0)
     last.weight.zero_()
     last.weight[:, 0] = bilinear_taps(math.isqrt(last.out_channels)) / gain
-    _bias(last).fill_(grey)
+    bias_of(last).fill_(grey)
 
 
 def _begin_srresnet(network: Srresnet) -> None:
@@ -75,11 +75,11 @@ def _begin_srresnet(network: Srresnet) -> None:
         for colour in range(3):
             block.conv.weight[4 * colour : 4 * colour + 4].zero_()
             block.conv.weight[4 * colour : 4 * colour + 4, colour] = bilinear_taps(2)
-            _bias(block.conv)[4 * colour : 4 * colour + 4] = 0
+            bias_of(block.conv)[4 * colour : 4 * colour + 4] = 0
     network.tail.weight.zero_()
     for colour in range(3):
         _carry(network.tail, colour, colour, 2.0)
-    _bias(network.tail).fill_(-1)
+    bias_of(network.tail).fill_(-1)
 
 
 def _carry(conv: nn.Conv2d, source: int, target: int, factor: float = 1.0) -> None:
@@ -87,7 +87,7 @@ def _carry(conv: nn.Conv2d, source: int, target: int, factor: float = 1.0) -> No
     middle = conv.kernel_size[0] // 2
     conv.weight[target].zero_()
     conv.weight[target, source, middle, middle] = factor
-    _bias(conv)[target] = 0
+    bias_of(conv)[target] = 0
 
 
 def _silence(norm: nn.BatchNorm2d) -> None:
@@ -96,8 +96,9 @@ def _silence(norm: nn.BatchNorm2d) -> None:
     norm.bias.zero_()
 
 
-def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None  # what is carried through never passes a convolution without one
+def bias_of(conv: nn.Conv2d) -> Tensor:
+    """The bias of a convolution outside of normed blocks."""
+    assert conv.bias is not None  # only those blocks have convolutions without one
     return conv.bias
 
 

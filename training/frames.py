@@ -61,6 +61,12 @@ def _luma(frame: av.VideoFrame) -> Luma:
     return rows.copy()
 
 
+def evenly_spaced(count: int, total: int) -> npt.NDArray[np.int64]:
+    """Numbers of `count` frames out of `total`: the middles of as many equal parts."""
+    places: npt.NDArray[np.int64] = ((np.arange(count) + 0.5) * total / count).astype(np.int64)
+    return places
+
+
 def around(middles: npt.NDArray[np.int64], frames: int, count: int) -> npt.NDArray[np.int64]:
     """Frame numbers [M, frames] of windows about `middles`; before the first and after the last frame those repeat."""
     offsets = np.arange(frames) - frames // 2
@@ -84,8 +90,7 @@ def read_clip(path: Path, *, scale: int, frames: int, windows: int, shrink: int)
     """
     luma = decode_luma(path)
     count = min(windows, len(luma))
-    middles = ((np.arange(count) + 0.5) * len(luma) / count).astype(np.int64)  # the middles of `count` equal parts
-    chosen = around(middles, frames, len(luma))
+    chosen = around(evenly_spaced(count, len(luma)), frames, len(luma))
     kept, places = np.unique(chosen, return_inverse=True)
     shrunk = [downscale(crop_to_multiple(luma[number], shrink), shrink) for number in kept]
     hr = [crop_to_multiple(frame, scale) for frame in shrunk]

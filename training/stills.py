@@ -18,6 +18,8 @@ import numpy.typing as npt
 from av.container import InputContainer
 from PIL import Image
 
+from training.frames import evenly_spaced
+
 Pixels = npt.NDArray[np.uint8]
 DEFAULT_CRF = 32
 
@@ -32,8 +34,7 @@ def read_frames(path: Path, *, count: int) -> list[Pixels]:
         frames = _decoded(container)
     if not frames:
         raise ValueError(f"{path}: no frame could be decoded")
-    count = min(count, len(frames))
-    return [frames[int((number + 0.5) * len(frames) / count)] for number in range(count)]
+    return [frames[number] for number in evenly_spaced(min(count, len(frames)), len(frames))]
 
 
 def shrunk(frames: Sequence[Pixels], factor: int) -> list[Pixels]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from models.edsr import Edsr, EdsrConfig
 from models.layers import ResidualBlock
 from models.srresnet import NormedBlock, Srresnet, UpBlock
+from training.begin import bias_of
 
 RANGE = EdsrConfig.value_range
 
@@ -41,16 +42,16 @@ def begin_as_edsr(network: Srresnet, edsr: Edsr, photographs: Tensor) -> None:
         first, second = _convs(given)
         _same(block.conv1, first.weight)
         _same(block.conv2, second.weight * given.residual_scale)
-        biases[block.bn1], biases[block.bn2] = _bias(first) / RANGE, _bias(second) * given.residual_scale / RANGE
+        biases[block.bn1], biases[block.bn2] = bias_of(first) / RANGE, bias_of(second) * given.residual_scale / RANGE
         block.prelu.weight.fill_(0)
     (end,) = _convs(network.body_tail)
     _same(end, body_end.weight)
     (norm,) = (layer for layer in network.body_tail if isinstance(layer, nn.BatchNorm2d))
-    biases[norm] = _bias(body_end) / RANGE
+    biases[norm] = bias_of(body_end) / RANGE
     for up, given_up in zip(network.up, ups, strict=True):
         assert isinstance(up, UpBlock)
         _same(up.conv, given_up.weight)
-        _bias(up.conv).copy_(_bias(given_up) / RANGE)
+        bias_of(up.conv).copy_(bias_of(given_up) / RANGE)
         up.prelu.weight.fill_(1)
     _tail(network, edsr)
     with _undone(biases):
@@ -76,7 +77,7 @@ def _head(network: Srresnet, edsr: Edsr) -> None:
     """From [0, 1] instead of [0, 255] less the mean."""
     (given,), (conv,) = _convs(edsr.head), _convs(network.head)
     _middle(conv, given.weight)
-    _bias(conv).copy_((_bias(given) + (given.weight.sum(dim=(2, 3)) * edsr.sub_mean.bias).sum(dim=1)) / RANGE)
+    bias_of(conv).copy_((bias_of(given) + (given.weight.sum(dim=(2, 3)) * edsr.sub_mean.bias).sum(dim=1)) / RANGE)
     for layer in network.head:
         if isinstance(layer, nn.PReLU):
             layer.weight.fill_(1)
@@ -86,16 +87,11 @@ def _tail(network: Srresnet, edsr: Edsr) -> None:
     """To [-1, 1] instead of [0, 255]."""
     *_, given = _convs(edsr.tail)
     _middle(network.tail, given.weight * 2)
-    _bias(network.tail).copy_((_bias(given) + edsr.add_mean.bias) * (2 / RANGE) - 1)
+    bias_of(network.tail).copy_((bias_of(given) + edsr.add_mean.bias) * (2 / RANGE) - 1)
 
 
 def _convs(module: nn.Module) -> list[nn.Conv2d]:
     return [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
-
-
-def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None  # all of an EDSR's have one, and SRResNet's outside of blocks
-    return conv.bias
 
 
 def _same(conv: nn.Conv2d, weight: Tensor) -> None:

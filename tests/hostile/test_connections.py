@@ -1,7 +1,6 @@
 """Clients that only take up room: thousands of idle connections, and uploads that never come to an end."""
 
 import resource
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -50,7 +49,7 @@ def test_ten_thousand_idle_connections_keep_nobody_out_and_go(launch: Launch) ->
     process = psutil.Process(server.process.pid)
     with open_files(IDLE + 500), ExitStack() as idle:
         for _ in range(IDLE):
-            idle.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            idle.enter_context(server.connect(timeout_s=30))
         assert eventually(lambda: process.num_fds() > IDLE)
         assert serves(server)
         assert server.resident_bytes() - before < IDLE * BYTES_PER_CONNECTION
@@ -62,7 +61,7 @@ def test_uploads_that_never_end_are_answered_and_leave_their_places(launch: Laun
     server = launch(max_requests=8, body_timeout_s=2)
     head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx".encode()
     with ExitStack() as slow:
-        connections = [slow.enter_context(socket.create_connection(("127.0.0.1", server.port), 30)) for _ in range(8)]
+        connections = [slow.enter_context(server.connect(timeout_s=30)) for _ in range(8)]
         for connection in connections:
             connection.sendall(head)
         with server.client() as client:

@@ -1,7 +1,6 @@
 """The metrics of a running service: on their own port, true to what was asked, and there until the end."""
 
 import signal
-import socket
 
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
@@ -61,7 +60,7 @@ def test_requests_tiles_and_pixels_are_counted_exactly(launch: Launch) -> None:
 
 def test_what_is_refused_before_the_application_is_counted_too(launch: Launch) -> None:
     server = launch(metrics_port=0)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+    with server.connect() as connection:
         connection.sendall(b"no http at all\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 400")
     refused = {"endpoint": "none", "model": "", "scale": "", "status": "400", "code": "bad-request"}
@@ -70,7 +69,7 @@ def test_what_is_refused_before_the_application_is_counted_too(launch: Launch) -
 
 def test_a_full_service_counts_whom_it_sends_away(launch: Launch) -> None:
     server = launch(metrics_port=0, max_requests=1)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as first, server.client() as client:
+    with server.connect() as first, server.client() as client:
         first.sendall(b"POST /upscale?model=nearest&scale=2 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
         assert eventually(lambda: sample(scrape(server), "sr_admitted_requests") == 1)
         assert client.post("/upscale?model=nearest&scale=2", content=b"x").status_code == 429
@@ -84,7 +83,7 @@ def test_the_metrics_outlive_the_port_of_the_service(launch: Launch) -> None:
     server = launch(metrics_port=0)
     content = as_file(pixels(8, 8))
     head = f"POST /upscale?model=nearest&scale=2 HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as last:
+    with server.connect() as last:
         last.sendall(head.encode())
         assert eventually(lambda: sample(scrape(server), "sr_admitted_requests") == 1)
         server.process.send_signal(signal.SIGTERM)

@@ -1,6 +1,5 @@
 """Who has a key gets what it allows, who has none gets 401, and no key is ever written down."""
 
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,7 +72,7 @@ def test_without_one_every_working_path_is_a_401(guarded: Callable[..., LiveServ
 
 def test_a_refusal_comes_before_the_body(guarded: Callable[..., LiveServer]) -> None:
     server = guarded()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+    with server.connect() as connection:
         connection.sendall(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 401")
 
@@ -97,7 +96,7 @@ def test_a_key_has_so_many_requests_at_once_and_others_are_not_concerned(
     server = guarded()
     lines = [f"POST {PATH} HTTP/1.1", "Host: x", f"Authorization: Bearer {greedy}", "Content-Length: 9"]
     head = "\r\n".join([*lines, "Expect: 100-continue", "", ""])
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as first, server.client() as client:
+    with server.connect() as first, server.client() as client:
         first.sendall(head.encode())
         assert first.recv(100).startswith(b"HTTP/1.1 100")
         second = client.post(PATH, content=as_file(pixels(4, 4)), headers=bearer(greedy))
@@ -175,7 +174,7 @@ def test_the_log_names_the_keys_id_and_never_the_key(guarded: Callable[..., Live
         client.post(PATH + "&model=" + "y" * 200, content=b"x", headers=bearer(text))
         client.get("/models", headers=bearer(text + "x"))
         client.get("/models", headers={"Authorization": f"Basic {text}"})
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as broken:
+    with server.connect() as broken:
         broken.sendall(f"GET /models HTTP/1.1\r\nAuthorization: Bearer {text}\r\nbroken header {text}\r\n\r\n".encode())
         answer = broken.recv(1000)
     assert server.stop() == 0

@@ -13,10 +13,6 @@ from tests.service.pictures import as_file, pixels
 REFUSED_UPLOAD = b"POST /upscale?model=nearest&scale=2 HTTP/1.1\r\nHost: test\r\nContent-Length: 10000000000\r\n"
 
 
-def connect(server: LiveServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
-
-
 def receive_all(connection: socket.socket) -> bytes:
     """Everything until the server closes."""
     received = b""
@@ -72,7 +68,7 @@ def problem(answer: tuple[int, dict[str, str], bytes], status: int) -> dict[str,
     ],
 )
 def test_what_is_no_http_is_answered_as_a_problem(live_server: LiveServer, head: bytes) -> None:
-    with connect(live_server) as connection:
+    with live_server.connect() as connection:
         connection.sendall(head)
         assert problem(receive_answer(connection), 400)["code"] == "bad-request"
         assert receive_all(connection) == b""
@@ -84,13 +80,13 @@ def test_what_is_no_http_is_answered_as_a_problem(live_server: LiveServer, head:
     ids=["many-headers", "one-header-without-an-end"],
 )
 def test_too_long_a_head_is_refused_naming_the_limit(live_server: LiveServer, headers: bytes) -> None:
-    with connect(live_server) as connection:
+    with live_server.connect() as connection:
         connection.sendall(b"GET /livez HTTP/1.1\r\nHost: test\r\n" + headers)
         assert str(64 * 1024) in problem(receive_answer(connection), 400)["detail"]
 
 
 def test_a_head_may_come_byte_by_byte(live_server: LiveServer) -> None:
-    with connect(live_server) as connection:
+    with live_server.connect() as connection:
         for byte in b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n":
             connection.sendall(bytes([byte]))
         assert receive_answer(connection)[0] == 200
@@ -99,7 +95,7 @@ def test_a_head_may_come_byte_by_byte(live_server: LiveServer) -> None:
 @pytest.mark.parametrize("start", [b"", b"GET /livez HTTP/1.1\r\nHost: te"], ids=["nothing", "half-a-head"])
 def test_a_head_that_does_not_come_in_time_ends_the_connection(launch: Launch, start: bytes) -> None:
     server = launch(head_timeout_s=0.4)
-    with connect(server) as connection:
+    with server.connect() as connection:
         connection.sendall(start)
         started = time.monotonic()
         assert receive_all(connection) == b""
@@ -108,7 +104,7 @@ def test_a_head_that_does_not_come_in_time_ends_the_connection(launch: Launch, s
 
 def test_a_connection_between_two_requests_is_not_hurried(launch: Launch) -> None:
     server = launch(head_timeout_s=0.3)
-    with connect(server) as connection:
+    with server.connect() as connection:
         for _ in range(2):
             connection.sendall(b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n")
             assert receive_answer(connection)[0] == 200
@@ -119,7 +115,7 @@ def test_a_connection_between_two_requests_is_not_hurried(launch: Launch) -> Non
 def test_an_offer_to_speak_another_protocol_does_not_cost_the_body(live_server: LiveServer, name: bytes) -> None:
     # As Java's HttpClient begins every connection without TLS.
     content = as_file(pixels(4, 4))
-    with connect(live_server) as connection:
+    with live_server.connect() as connection:
         for _ in range(2):
             connection.sendall(
                 b"POST /upscale?model=nearest&scale=2 HTTP/1.1\r\nHost: test\r\n"
@@ -134,14 +130,14 @@ def test_an_offer_to_speak_another_protocol_does_not_cost_the_body(live_server: 
 
 
 def test_an_upload_that_is_too_large_is_refused_before_it_is_asked_for(live_server: LiveServer) -> None:
-    with connect(live_server) as connection:
+    with live_server.connect() as connection:
         connection.sendall(REFUSED_UPLOAD + b"Expect: 100-continue\r\n\r\n")
         assert problem(receive_answer(connection), 413)["actual"] == 10_000_000_000
 
 
 def test_an_upload_that_is_wanted_is_asked_for(live_server: LiveServer) -> None:
     content = as_file(pixels(4, 4))
-    with connect(live_server) as connection:
+    with live_server.connect() as connection:
         connection.sendall(
             b"POST /upscale?model=nearest&scale=2 HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\n"
             + f"Content-Length: {len(content)}\r\n\r\n".encode()
@@ -153,7 +149,7 @@ def test_an_upload_that_is_wanted_is_asked_for(live_server: LiveServer) -> None:
 
 def test_who_sends_a_refused_body_nevertheless_gets_the_answer_but_not_for_ever(launch: Launch) -> None:
     server = launch(head_timeout_s=1.0)
-    with connect(server) as connection:
+    with server.connect() as connection:
         connection.sendall(REFUSED_UPLOAD + b"\r\n")
         for _ in range(50):
             connection.sendall(bytes(100_000))  # well after the refusal, and still no reset
@@ -162,7 +158,7 @@ def test_who_sends_a_refused_body_nevertheless_gets_the_answer_but_not_for_ever(
 
 
 def test_a_connection_goes_on_after_a_small_body_was_refused_unread(live_server: LiveServer) -> None:
-    with connect(live_server) as connection:
+    with live_server.connect() as connection:
         connection.sendall(b"POST /nothing HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\n")
         assert receive_answer(connection)[0] == 404
         connection.sendall(b"abcdeGET /livez HTTP/1.1\r\nHost: test\r\n\r\n")

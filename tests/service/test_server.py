@@ -139,7 +139,7 @@ def test_sigterm_under_load_loses_no_accepted_request(launch: Launch) -> None:
 
 def _let_in(server: LiveServer, content: bytes) -> socket.socket:
     """A connection whose request has been accepted and whose body is being waited for, on a machine of any speed."""
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    connection = server.connect(timeout_s=30)
     head = (
         f"POST {SLOW_PATH} HTTP/1.1\r\nHost: test\r\nContent-Length: {len(content)}\r\n"
         "Expect: 100-continue\r\nConnection: close\r\n\r\n"
@@ -182,7 +182,7 @@ def test_what_does_not_end_in_time_is_cut_and_admitted_in_the_status(launch: Lau
 
 def _connects(server: LiveServer) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
+        server.connect(timeout_s=5).close()
     except ConnectionRefusedError:
         return False
     return True

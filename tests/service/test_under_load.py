@@ -32,10 +32,6 @@ def take_a_place(connection: socket.socket, path: str, length: int) -> None:
     assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-def connect(server: LiveServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
-
-
 def status_logged(server: LiveServer, request_id: str) -> int | None:
     statuses = [line["status"] for line in server.lines() if line["request_id"] == request_id]
     return statuses[0] if statuses else None
@@ -149,7 +145,7 @@ def test_more_requests_than_places_are_told_when_to_come_back(launch: Launch) ->
     server = launch(max_requests=1)
     path = "/upscale?model=nearest&scale=2"
     picture = as_file(pixels(3, 3))
-    with server.client() as client, connect(server) as slow:
+    with server.client() as client, server.connect() as slow:
         take_a_place(slow, path, 1000)
         answer = client.post(path, content=picture)
         assert answer.headers["content-type"] == "application/problem+json"
@@ -168,14 +164,14 @@ def test_more_bytes_than_there_is_room_for_are_refused_before_they_are_decoded(l
         never = client.post(path, content=as_file(np.zeros((1000, 1000, 3), np.uint8)))
         assert (never.status_code, never.json()["code"]) == (422, "output-too-large")
         assert never.json()["actual"] > never.json()["limit"] == 2_000_000
-        with connect(server) as slow:
+        with server.connect() as slow:
             take_a_place(slow, path, 1_990_000)
             assert client.post(path, content=as_file(pixels(50, 50))).status_code == 429
 
 
 def test_a_body_that_trickles_is_cut_off(launch: Launch) -> None:
     server = launch(body_timeout_s=0.7)
-    with connect(server) as connection:
+    with server.connect() as connection:
         connection.sendall(head("/upscale?model=nearest&scale=2", 1000))
         started = time.monotonic()
         received = b""
@@ -191,7 +187,7 @@ def test_a_body_that_trickles_is_cut_off(launch: Launch) -> None:
 
 
 def test_a_client_that_goes_away_while_it_uploads_is_logged_as_499(live_server: LiveServer) -> None:
-    with connect(live_server) as connection:
+    with live_server.connect() as connection:
         connection.sendall(head("/upscale?model=nearest&scale=2", 1000, "left-early") + b"x")
         time.sleep(0.2)
     assert eventually(lambda: status_logged(live_server, "left-early") == 499)
@@ -200,7 +196,7 @@ def test_a_client_that_goes_away_while_it_uploads_is_logged_as_499(live_server: 
 def test_a_client_that_goes_away_frees_the_device_and_its_place(launch: Launch) -> None:
     server = launch(max_tile=16, max_requests=1)  # tens of thousands of tiles, and one place
     content = as_file(pixels(2000, 2000))
-    with connect(server) as connection, server.client() as client:
+    with server.connect() as connection, server.client() as client:
         connection.sendall(head("/upscale?model=blur&scale=2", len(content), "went-away") + content)
         small = as_file(pixels(3, 3))
         assert eventually(lambda: client.post("/upscale?model=blur&scale=2", content=small).status_code == 429)

@@ -1,7 +1,6 @@
 """A client that sends and reads at the same time, as the clients of the HTTP libraries at hand do not."""
 
 import json
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +33,7 @@ class Exchange:
     """One chunked request to /upscale/frames, and its answer as it comes."""
 
     def __init__(self, server: LiveServer, query: str, *, accept: str = "*/*", request_id: str = "frames") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+        self.socket = server.connect(timeout_s=60)
         self._file = self.socket.makefile("rb")
         lines = [
             f"POST /upscale/frames?{query} HTTP/1.1",

@@ -16,9 +16,7 @@ from service.routes.jobs import JobDocument
 from tests import oracles
 from tests.conftest import Launch, LiveServer, eventually
 from tests.service.pictures import as_file, as_pixels, bomb, pixels
-from tests.service.routes.asking import problem
-
-SMALL = as_file(pixels(9, 7))
+from tests.service.routes.asking import SMALL, problem
 
 
 def hand_in(
