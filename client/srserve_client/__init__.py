@@ -11,6 +11,7 @@ class for each code of the service's, and `srserve_client.testing` a service for
 
 from srserve_client.aio.client import AsyncClient
 from srserve_client.batches import BatchItem
+from srserve_client.clips import ClipSummary, FailedFrame, Frame
 from srserve_client.errors import (
     ConnectionFailed,
     DeadlineExpired,
@@ -30,8 +31,11 @@ __all__ = [
     "AsyncClient",
     "BatchItem",
     "Client",
+    "ClipSummary",
     "ConnectionFailed",
     "DeadlineExpired",
+    "FailedFrame",
+    "Frame",
     "Graph",
     "Job",
     "JobFile",

@@ -16,6 +16,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 Format = Literal["png", "jpeg", "webp", "avif", "tiff"]
 Tiling = Literal["fast", "exact"]
 Metadata = Literal["keep", "strip"]
+SceneDetection = Literal["on", "off"]
 
 
 class ClientOptions(TypedDict, total=False):
@@ -40,11 +41,23 @@ class UpscaleOptions(TypedDict, total=False):
     metadata: Metadata | None
 
 
+class FramesOptions(TypedDict, total=False):
+    """The parameters of /upscale/frames; as of /upscale, where they have the same names."""
+
+    model: Required[str]
+    scale: Required[int]
+    format: Format | None
+    quality: int | None
+    tiling: Tiling | None
+    metadata: Metadata | None
+    scene_detection: SceneDetection | None
+
+
 class JobOptions(TypedDict, total=False):
     """The parameters of /jobs; as of /upscale, where they have the same names."""
 
     model: Required[str]
-    scale: int | None
+    scale: Required[int]
     format: Format | None
     quality: int | None
     tiling: Tiling | None
@@ -102,6 +115,11 @@ def result_call(job_id: str, *, offset: int, etag: str) -> Call:
     if offset:
         headers |= {"Range": f"bytes={offset}-", "If-Range": etag}
     return Call("GET", f"/jobs/{quote(job_id, safe='')}/result", headers=headers)
+
+
+def frames_params(options: FramesOptions) -> dict[str, str]:
+    """The query of POST /upscale/frames."""
+    return _texts(options)
 
 
 def models_call() -> Call:

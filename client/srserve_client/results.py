@@ -1,26 +1,15 @@
 """Results: what the calls give back. All are frozen; what a newer service adds is in `raw` or `headers`."""
 
-import io
-import os
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from srserve_client.answers import Answer
-from srserve_client.files import write_whole
-
-if TYPE_CHECKING:
-    import numpy
-    from PIL import Image
-
-_PNG_COLOURS = (2, 4, 6)  # colour types of PNG that Pillow holds with 8 bits: all but grey
-_TIFF_BITS_PER_SAMPLE = 258
+from srserve_client.picture_file import PictureFile
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(PictureFile):
     """A picture that the service made, and how.
 
     `scale` is the network's: of an answer of another size, the next larger one that it has. `timing` is seconds by
@@ -28,8 +17,6 @@ class Result:
     same picture is asked for again.
     """
 
-    content: bytes = field(repr=False)
-    media_type: str
     model: str
     model_version: str
     scale: int
@@ -65,42 +52,6 @@ class Result:
         """The seed of a degradation, with which it can be made again."""
         seed = self.headers.get("x-sr-seed")
         return None if seed is None else int(seed)
-
-    @property
-    def suffix(self) -> str:
-        """The ending of a file with this content, such as ".png"."""
-        return "." + self.media_type.rpartition("/")[2].replace("jpeg", "jpg")
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the file, whole or not at all, and return its path. Folders are made. Raises OSError."""
-        return write_whole(Path(path), self.content)
-
-    def image(self) -> "Image.Image":
-        """The picture for Pillow, which holds colours in 8 bits a channel: of 16, it drops the lower 8. See `array`.
-
-        Raises ImportError without Pillow (`srserve-client[pillow]`).
-        """
-        from PIL import Image
-
-        image = Image.open(io.BytesIO(self.content))
-        image.load()
-        return image
-
-    def array(self) -> "numpy.ndarray[Any, Any]":
-        """The pixels [H,W] or [H,W,C], uint8 or uint16.
-
-        Raises ImportError without numpy and Pillow (`srserve-client[numpy]`), and, for colours of 16 bits, without
-        imagecodecs: Pillow would read 8 of them.
-        """
-        import numpy
-
-        image = self.image()
-        if _has_16_bit_colours(self.content, image):
-            import imagecodecs
-
-            pixels: numpy.ndarray[Any, Any] = imagecodecs.imread(self.content)
-            return pixels
-        return numpy.asarray(image)
 
 
 @dataclass(frozen=True)
@@ -178,12 +129,3 @@ def timing_of(headers: Mapping[str, str]) -> dict[str, float]:
             if key == "dur":
                 timing[name] = float(value.strip('"')) / 1000
     return timing
-
-
-def _has_16_bit_colours(content: bytes, image: "Image.Image") -> bool:
-    """Whether Pillow has dropped bits: of PNG it does not say, so the header's depth and colour type are read."""
-    if image.format == "PNG":
-        depth, colours = struct.unpack(">BB", content[24:26])
-        return depth == 16 and colours in _PNG_COLOURS
-    depths = getattr(image, "tag_v2", {}).get(_TIFF_BITS_PER_SAMPLE, ())
-    return len(depths) > 1 and max(depths) > 8

@@ -42,10 +42,9 @@ class Blocking:
     def _wrapped(self, value: Any) -> Any:  # noqa: ANN401
         if asyncio.iscoroutine(value):
             return self._wrapped(self._runner.run(value))
-        if isinstance(value, AsyncIterator):
-            return self._iterated(value)
-        module = type(value).__module__
-        return Blocking(value, self._runner) if module.startswith("srserve_client.aio") else value
+        if type(value).__name__.startswith("Async"):
+            return Blocking(value, self._runner)
+        return self._iterated(value) if isinstance(value, AsyncIterator) else value
 
     def _iterated(self, iterator: AsyncIterator[Any]) -> Iterator[Any]:
         async def step() -> tuple[bool, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from tests import oracles
 from tests.client.scripted import Scripted, scripted
-from tests.conftest import REPOSITORY, LiveServer
+from tests.conftest import REPOSITORY, LiveServer, eventually
 from tests.service.pictures import as_file, as_pixels, format_of, pixels
 
 EXAMPLES = REPOSITORY / "examples"
@@ -36,7 +36,7 @@ def one_picture(name: str, picture: str, *, url: str, cwd: Path) -> "subprocess.
 
 
 def test_every_example_is_run_here() -> None:
-    tested = {*ONE_PICTURE, "thumbnails.py", "test_own_code.py"}
+    tested = {*ONE_PICTURE, "thumbnails.py", "camera.py", "test_own_code.py"}
     assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == tested
 
 
@@ -85,6 +85,23 @@ def test_thumbnails_are_made_once(live_server: LiveServer, tmp_path: Path) -> No
     assert format_of((tmp_path / "new" / "2.webp").read_bytes()) == "WEBP"
     (old / "broken.jpg").unlink()
     assert run(command, url=live_server.url, cwd=tmp_path).stdout == "0 made, 3 were there, 0 failed\n"
+
+
+def test_a_cameras_frames_come_back_as_they_are_taken(live_server: LiveServer, tmp_path: Path) -> None:
+    """Each frame is put into the pipe when the one before it has come out at the other end."""
+    command = [sys.executable, str(EXAMPLES / "camera.py"), "--model", "nearest", "--scale", "2", "-o", "out"]
+    environment = os.environ | {"SR_BASE_URL": live_server.url, "PYTHONPATH": str(REPOSITORY / "client")}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as camera:
+        assert camera.stdin is not None
+        for index in range(3):
+            camera.stdin.write(as_file(pixels(16, 16, seed=index), "JPEG"))
+            camera.stdin.flush()
+            assert eventually((tmp_path / "out" / f"{index:06d}.jpg").exists, timeout_s=60)
+        _, err = camera.communicate(timeout=60)
+    assert (camera.returncode, err) == (0, b"3 frames, 0 failed\n")
+    assert as_pixels((tmp_path / "out" / "000002.jpg").read_bytes()).shape == (32, 32, 3)
 
 
 def test_the_tests_of_own_code_pass_without_a_service(tmp_path: Path) -> None:

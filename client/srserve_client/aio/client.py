@@ -1,7 +1,7 @@
 """AsyncClient: the service's calls as methods."""
 
 import copy
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Self, Unpack
@@ -17,18 +17,21 @@ from srserve_client.calls import (
     Call,
     ClientOptions,
     Format,
+    FramesOptions,
     Metadata,
     Tiling,
     UpscaleOptions,
     authorization,
     base_url_of,
     degrade_call,
+    frames_params,
     model_call,
     models_call,
     upscale_call,
 )
 from srserve_client.deadlines import Deadline
 from srserve_client.errors import SrserveError
+from srserve_client.frames import AsyncFrames, ClipOrder
 from srserve_client.pictures import Picture, picture_bytes
 from srserve_client.results import Model, Result
 from srserve_client.retries import DEFAULT_POLICY, RetryBudget, RetryPolicy, policy_of
@@ -59,6 +62,7 @@ class AsyncClient:
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._timeout_s = timeout
+        self._has_transport = transport is not None
         self._exchange = Exchange(
             http=httpx2.AsyncClient(base_url=base_url_of(base_url), transport=transport),
             policy=policy_of(retries),
@@ -145,6 +149,36 @@ class AsyncClient:
             while len(tasks):
                 yield await tasks.next()
 
+    def upscale_frames(
+        self,
+        frames: Iterable[Picture] | AsyncIterable[Picture],
+        *,
+        look_ahead: int = 32,
+        timeout: float | None = None,
+        **options: Unpack[FramesOptions],
+    ) -> AsyncFrames:
+        """The frames of a clip, larger, in order and as they come: the first long before the last was given.
+
+        `frames` gives pictures of one size, in any form that `upscale` takes; it is read as the answer comes, at most
+        `look_ahead` frames ahead of it, so a clip may have any length. A model of frames sees their neighbours, across
+        no cut (`scene_detection` "off": across cuts, too). A frame that cannot be made is a FailedFrame in its place.
+        `timeout` is how long nothing may come of the clip.
+
+        The result is an iterator, to be run to its end or used as a context manager; see AsyncFrames. It connects by
+        itself, past proxies; through a `transport` given to this client, which sends before it reads, the whole clip
+        is sent first.
+        """
+        http = self._exchange.http
+        order = ClipOrder(
+            url=http.build_request("POST", "/upscale/frames", params=frames_params(options)).url,
+            headers=dict(self._exchange.headers),
+            policy=self._exchange.policy,
+            budget=self._exchange.budget,
+            look_ahead=look_ahead,
+            timeout_s=self._timeout(timeout),
+        )
+        return AsyncFrames(frames, order, through=http if self._has_transport else None)
+
     async def degrade(
         self,
         picture: Picture,
@@ -208,4 +242,7 @@ class AsyncClient:
             return BatchItem(index, picture, error=error)
 
     async def _fetch(self, call: Call, timeout_s: float | None) -> Answer:
-        return await self._exchange.fetch(call, Deadline(self._timeout_s if timeout_s is None else timeout_s))
+        return await self._exchange.fetch(call, Deadline(self._timeout(timeout_s)))
+
+    def _timeout(self, given: float | None) -> float | None:
+        return self._timeout_s if given is None else given

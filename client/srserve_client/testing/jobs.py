@@ -5,7 +5,7 @@ import hashlib
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -23,13 +23,11 @@ from srserve_client.problems import (
 )
 from srserve_client.testing.documents import VERSION, problem_document
 from srserve_client.testing.parameters import Parameters
-from srserve_client.testing.pictures import opened
+from srserve_client.testing.pictures import Maker, opened
 
 STEPS = 4
 POLL_S = 2
 LINKS = {"self": "", "events": "/events", "result": "/result"}
-
-Maker = Callable[[bytes, Parameters], tuple[bytes, str, int, int]]
 
 
 @dataclass

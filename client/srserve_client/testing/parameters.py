@@ -17,11 +17,14 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "tiling": ("fast", "exact"),
     "metadata": ("keep", "strip"),
     "ensemble": ("false", "true"),
+    "scene_detection": ("on", "off"),
 }
 NUMBERS = {"width": (1, 2**31), "height": (1, 2**31), "quality": (1, 100), "seed": (0, 2**63 - 1)}
+NEEDS_SCALE = ("/jobs", "/upscale/frames")
 KNOWN = {
     "/upscale": ("model", "scale", "width", "height", "format", "quality", "tiling", "ensemble", "metadata"),
     "/degrade": ("model", "scale", "seed", "format", "quality", "tiling", "metadata"),
+    "/upscale/frames": ("model", "scale", "format", "quality", "tiling", "metadata", "scene_detection"),
     "/jobs": ("model", "scale", "format", "quality", "tiling", "metadata"),
 }
 
@@ -54,7 +57,8 @@ class Parameters:
     def of(cls, path: str, query: httpx2.QueryParams, models: Mapping[str, FakeModel]) -> "Parameters":
         """Of a request to /upscale, /degrade or /jobs. Raises BadParameter, UnknownModel, UnsupportedScale."""
         _check_names(path, query, models)
-        _check_values(query, fractions=path == "/upscale")
+        fractions = path == "/upscale"
+        _check_values(query, fractions=fractions)
         if query["model"] not in models:
             raise UnknownModel(f"There is no model {query['model']!r}.", members={"available": sorted(models)})
         model = models[query["model"]]
@@ -76,7 +80,7 @@ class Parameters:
             ensemble=query.get("ensemble") == "true",
             raw=dict(query),
         )
-        made._check_size(fractions=path == "/upscale")
+        made._check_size(fractions=fractions)
         return made
 
     def target(self, width: int, height: int) -> tuple[int, int, int]:
@@ -128,7 +132,7 @@ def _check_names(path: str, query: httpx2.QueryParams, models: Mapping[str, Fake
             raise BadParameter(f"{name} is given several times; give it once.", members={"parameter": name})
     if "model" not in query:
         raise _missing("model", sorted(models))
-    if path == "/jobs" and "scale" not in query and query["model"] in models:
+    if path in NEEDS_SCALE and "scale" not in query and query["model"] in models:
         raise _missing("scale", list(models[query["model"]].scales))
 
 

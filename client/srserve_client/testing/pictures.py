@@ -1,11 +1,14 @@
 """The fake's pictures: enlarged and shrunk by Pillow, without any network. Colours have 8 bits."""
 
 import io
+from collections.abc import Callable
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from srserve_client.problems import EmptyBody, NotAcceptable, UndecodableImage, UnsupportedMedia
-from srserve_client.testing.parameters import FORMATS
+from srserve_client.testing.parameters import FORMATS, Parameters
+
+Maker = Callable[[bytes, Parameters], tuple[bytes, str, int, int]]  # to content, media type, width, height
 
 READ = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP")
 READ_TYPES = [f"image/{name.lower()}" for name in READ]

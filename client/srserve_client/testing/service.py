@@ -11,6 +11,7 @@ import httpx2
 from srserve_client.errors import ConnectionFailed, ProblemError
 from srserve_client.problems import MethodNotAllowed, NotFound, UnknownModel
 from srserve_client.testing.documents import VERSION, model_document, problem_response
+from srserve_client.testing.frames import clip_response
 from srserve_client.testing.jobs import FakeJobs
 from srserve_client.testing.parameters import FakeModel, Parameters
 from srserve_client.testing.pictures import accepted, opened, resized, written
@@ -40,6 +41,7 @@ class FakeService:
         self._lock = threading.Lock()
         self._routes: dict[str, dict[str, Route]] = {
             "/upscale": {"POST": self._picture},
+            "/upscale/frames": {"POST": self._clip},
             "/degrade": {"POST": self._picture},
             "/jobs": {"POST": self._create_job},
             "/jobs/([^/]+)": {"GET": self._get_job, "DELETE": self._cancel_job},
@@ -66,10 +68,12 @@ class FakeService:
         return self._answered(request, self._route)
 
     def stream(self, request: httpx2.Request) -> httpx2.Response:
-        """The same, but who follows a job hears of it to its end: for a server."""
+        """The same for a server: clips are answered as they come, and who follows a job hears of it to its end."""
         follow = re.fullmatch("/jobs/([^/]+)/events", request.url.path)
         if follow and request.method == "GET":
             return self._answered(request, lambda _: self.jobs.events(follow[1], to_its_end=True))
+        if request.url.path == "/upscale/frames" and request.method == "POST":
+            return self._answered(request, lambda _: self._clip(request, whole=False))
         return self._answered(request, self._route)
 
     def _answered(self, request: httpx2.Request, route: Callable[[httpx2.Request], httpx2.Response]) -> httpx2.Response:
@@ -135,6 +139,12 @@ class FakeService:
         if not is_up:
             headers["X-SR-Seed"] = str(parameters.seed)
         return httpx2.Response(200, content=written(made, chosen, quality=parameters.quality), headers=headers)
+
+    def _clip(self, request: httpx2.Request, *, whole: bool = True) -> httpx2.Response:
+        parameters = Parameters.of("/upscale/frames", request.url.params, self.models)
+        request_id = request.headers.get("x-request-id", "fake")
+        parts, headers = clip_response(request, parameters, self._made, request_id)
+        return httpx2.Response(200, content=b"".join(parts) if whole else parts, headers=headers)
 
     def _made(self, content: bytes, parameters: Parameters) -> tuple[bytes, str, int, int]:
         """A job's result: its content, media type, width and height."""
