@@ -1,4 +1,4 @@
-"""`python -m export`: re-create the store, add a checkpoint to it, import a published one, or fetch and import it.
+"""`python -m export`: re-create the store, add a checkpoint, published weights or anybody's ONNX to it, check a graph.
 
 Exit codes: 0 done, 1 refused or failed (the reason is on stderr, the store is as it was), 2 wrong arguments, 130
 interrupted.
@@ -10,12 +10,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from export.check import check_graph
 from export.describe import check_model_name
-from export.errors import ExportError
+from export.errors import CheckFailed, ExportError
 from export.fetch import default_cache, fetch, find, listing
+from export.foreign import Terms, export_foreign
 from export.importers import LAYOUTS, Options, import_published, read_state_file
 from export.importers.plausible import implausible
 from export.store import Exported, export_checkpoint, export_store
+from export.surround import CHANNELS
 from models.checkpoint import CheckpointError, save_checkpoint
 from service.errors import ServiceError, StoreError
 
@@ -26,33 +29,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code (argparse itself exits with 2)."""
     args = _parser().parse_args(arguments)
     try:
-        exported: list[Exported] = args.run(args)
+        written: list[Path] = args.run(args)
+    except CheckFailed as error:
+        print(error, file=sys.stderr)
+        return 1
     except EXPECTED as error:
         print(f"export failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the store is as it was, and a download goes on from where it was", file=sys.stderr)
         return 130
-    for record in exported:
-        for path in (record.weights, *record.graphs):
-            print(f"{path}  {path.stat().st_size} bytes")
+    for path in written:
+        print(f"{path}  {path.stat().st_size} bytes")
     return 0
 
 
-def _store(args: argparse.Namespace) -> list[Exported]:
-    return export_store(args.store, report=_report)
+def _store(args: argparse.Namespace) -> list[Path]:
+    return _files(export_store(args.store, report=_report))
 
 
-def _checkpoint(args: argparse.Namespace) -> list[Exported]:
-    return [export_checkpoint(args.file, model=args.model, store=args.store, report=_report)]
+def _checkpoint(args: argparse.Namespace) -> list[Path]:
+    return _files([export_checkpoint(args.file, model=args.model, store=args.store, report=_report)])
 
 
-def _import(args: argparse.Namespace) -> list[Exported]:
+def _import(args: argparse.Namespace) -> list[Path]:
     options = Options(args.scale, args.residual_scale, args.family, args.licence)
-    return [_add(args.file, options, args)]
+    return _files([_add(args.file, options, args)])
 
 
-def _fetch(args: argparse.Namespace) -> list[Exported]:
+def _onnx(args: argparse.Namespace) -> list[Path]:
+    terms = Terms(args.model, licence=args.licence, paper=args.paper)
+    return export_foreign(
+        args.file, terms, store=args.store, channels=args.channels, value_range=args.range, report=_report
+    )
+
+
+def _check(args: argparse.Namespace) -> list[Path]:
+    wrong = 0
+    for finding in check_graph(args.file):
+        _report(f"{finding.verdict:<9} {finding.check:<9} {finding.text}")
+        wrong += finding.verdict == "wrong"
+    if wrong:
+        raise CheckFailed(f"{args.file} is not what it must be")
+    return []
+
+
+def _files(exported: list[Exported]) -> list[Path]:
+    return [path for record in exported for path in (record.weights, *record.graphs)]
+
+
+def _fetch(args: argparse.Namespace) -> list[Path]:
     if args.list:
         print(listing())
         return []
@@ -60,7 +86,7 @@ def _fetch(args: argparse.Namespace) -> list[Exported]:
     args.model = args.model or entry.name
     check_model_name(args.model)  # before the download
     files = fetch(entry, scale=args.scale, cache=args.cache, mirror=args.mirror, report=_report)
-    return [_add(file, Options(licence=entry.licence), args) for file in files]
+    return _files([_add(file, Options(licence=entry.licence), args) for file in files])
 
 
 def _add(file: Path, options: Options, args: argparse.Namespace) -> Exported:
@@ -114,6 +140,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     published.set_defaults(run=_import)
 
+    foreign = commands.add_parser("onnx", help="add anybody's ONNX graph that takes one picture and gives a larger one")
+    foreign.add_argument("file", type=Path, metavar="FILE", help=".onnx, its weights in it or beside it")
+    foreign.add_argument(
+        "--channels", choices=CHANNELS, help="what it takes (default: rgb); y: luma, black 16/255; y-full: black 0"
+    )
+    foreign.add_argument(
+        "--range", type=float, choices=(1.0, 255.0), default=1.0, help="of its values (default: %(default)g)"
+    )
+    foreign.add_argument("--licence", default="not stated", help="shown by the service (default: %(default)s)")
+    foreign.add_argument("--paper", default="", help="shown by the service")
+    foreign.set_defaults(run=_onnx)
+
+    check = commands.add_parser("check", help="say what is wrong with a graph, if anything")
+    check.add_argument("file", type=Path, metavar="FILE", help="a model's x<scale>.onnx")
+    check.set_defaults(run=_check)
+
     fetched = commands.add_parser("fetch", help="download official weights, verify and add them")
     wanted = fetched.add_mutually_exclusive_group(required=True)
     wanted.add_argument("name", nargs="?", metavar="NAME", help="a name of --list")
@@ -128,9 +170,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     fetched.set_defaults(run=_fetch)
 
-    for command in (checkpoint, published):
+    for command in (checkpoint, published, foreign):
         command.add_argument("--model", required=True, metavar="NAME", help="the name it is served under")
-    for command in (store, checkpoint, published, fetched):
+    for command in (store, checkpoint, published, foreign, fetched):
         command.add_argument("--store", type=Path, default=Path("store"), metavar="DIR", help="default: %(default)s")
     return parser
 

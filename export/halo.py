@@ -84,11 +84,11 @@ def measure_halo(session: Session) -> int:
     """
     if session.manifest.fixed_size is not None:
         return 0
-    cores = list(_cores(session))
+    all_cores = list(cores(session))
     exact = session.manifest.halo_exact
     halos: list[int] = [*range(STEP, exact, STEP), exact]
     for halo in halos:
-        if all(core.difference(halo) <= MAX_DIFFERENCE for core in cores):
+        if all(core.difference(halo) <= MAX_DIFFERENCE for core in all_cores):
             return halo
     raise ExportError(
         f"{session.manifest.model}: tiles with halo_exact = {exact} differ from the whole image by more than "
@@ -96,7 +96,8 @@ def measure_halo(session: Session) -> int:
     )
 
 
-def _cores(session: Session) -> Iterator[Core]:
+def cores(session: Session) -> Iterator[Core]:
+    """Three of each photograph, each with room for `halo_exact` around it where the photograph has it."""
     facts = session.manifest
     context = facts.halo_exact + MARGIN
     into, _ = _pixels_per_lr_pixel(facts)

@@ -83,8 +83,8 @@ def export_checkpoint(
     """
     check_model_name(model)
     checkpoint = load_checkpoint(file)
-    with _staging(store / model) as staging:
-        copy = staging / weights_name(checkpoint.config)
+    with staging(store / model) as folder:
+        copy = folder / weights_name(checkpoint.config)
         shutil.copyfile(file, copy)
         found: dict[int, int] = {}
         paths = [copy]
@@ -153,7 +153,7 @@ def _measured_halo(draft: Draft, report: Report) -> int:
 
 
 @contextmanager
-def _staging(folder: Path) -> Iterator[Path]:
+def staging(folder: Path) -> Iterator[Path]:
     """A hidden folder inside `folder`, so that moving out of it stays on one file system; gone afterwards.
 
     `folder` and its parent are made where they are missing, and removed again if nothing came to lie in them.

@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 app.command()(upscale)
 app.command()(models)
-for command in (installed.serve, installed.export, installed.keys):
+for command in (installed.serve, installed.export, installed.check, installed.keys):
     app.command(context_settings=installed.PASSED_ON, rich_help_panel="Where the service is installed")(command)
 
 

@@ -21,6 +21,11 @@ def export(context: typer.Context) -> None:
     _become("export", context.args)
 
 
+def check(context: typer.Context) -> None:
+    """Say what is wrong with a graph of the store, if anything: python -m export check model/x4.onnx."""
+    _become("export", ["check", *context.args])
+
+
 def keys(context: typer.Context) -> None:
     """Make, list and revoke API keys: python -m service.keys."""
     _become("service.keys", context.args)

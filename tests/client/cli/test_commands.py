@@ -60,9 +60,11 @@ def test_arguments_are_passed_on_as_they_are(monkeypatch: pytest.MonkeyPatch) ->
     became: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda path, arguments: became.append(arguments))
     srserve("export", "store", "--model", "edsr", "--help")
+    srserve("check", "store/mine/x2.onnx")
     srserve("keys", "list", "--file", "keys.json")
     assert became == [
         [sys.executable, "-m", "export", "store", "--model", "edsr", "--help"],
+        [sys.executable, "-m", "export", "check", "store/mine/x2.onnx"],
         [sys.executable, "-m", "service.keys", "list", "--file", "keys.json"],
     ]
 
