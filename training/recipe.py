@@ -99,6 +99,9 @@ class Recipe(Table):
         default="random",
         description="weights before the first step; see training.begin for the families that can be bilinear",
     )
+    unseen_border: int = Field(
+        ge=0, default=0, description="LR pixels at each side of a patch that a pixel loss leaves out"
+    )
     keep_statistics: bool = Field(default=False, description="BatchNorm's, instead of each batch's; see training.warm")
     validate_every: int = Field(gt=0, default=1000)
     amp: Literal["none", "bf16"] = Field(default="none", description="autocast on CUDA; fp32 on the CPU")
@@ -113,6 +116,8 @@ class Recipe(Table):
         for family, table in (("l2h", "degradation"), ("vespcn", "video"), ("srgan", "perceptual")):
             if self.network.get("family") == family and getattr(self, table) is None:
                 raise ValueError(f"a recipe for {family} needs a table [{table}]")
+        if 2 * self.unseen_border >= min(patch for _, patch in self.patches):
+            raise ValueError(f"an unseen border of {self.unseen_border} leaves nothing of the smallest patch")
         return self
 
     def config(self) -> NetworkConfig:

@@ -7,7 +7,7 @@ from torch import nn
 from tests.training.cases import recipe, trainer
 from training.loop import Trainer
 from training.objectives import Surroundings, prepare
-from training.objectives.pixel import LumaObjective, SignedObjective, luma_pixels
+from training.objectives.pixel import LumaObjective, PixelObjective, SignedObjective, luma_pixels
 from training.objectives.srgan import SrganObjective
 from training.objectives.video import VideoObjective
 
@@ -41,6 +41,31 @@ def test_srresnet_is_compared_in_minus_one_to_one() -> None:
     assert isinstance(objective, SignedObjective)
     assert objective.wanted(torch.tensor([0.0, 255.0])).tolist() == [-1.0, 1.0]
     assert objective.given(torch.tensor([0.0, 255.0])).tolist() == [0.0, 1.0]
+
+
+def test_what_happens_on_an_unseen_border_has_no_part_in_the_loss() -> None:
+    objective = trainer(recipe("srresnet", unseen_border=1)).objective
+    assert isinstance(objective, SignedObjective)
+    hr = torch.full((1, 3, 16, 16), 0.5)
+    spoilt = hr.clone()
+    spoilt[..., :2, :], spoilt[..., -2:, :], spoilt[..., :, :2], spoilt[..., :, -2:] = 1, 2, 3, 4  # 1 LR pixel
+    assert float(objective.loss(objective.seen(spoilt, 2), objective.seen(hr, 2))) == 0
+    spoilt[..., 2, 2] = 1
+    assert float(objective.loss(objective.seen(spoilt, 2), objective.seen(hr, 2))) == pytest.approx(0.25 / 144)
+
+
+def test_an_update_leaves_out_the_border_that_the_recipe_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    objective = trainer(recipe("edsr", unseen_border=2)).objective
+    assert isinstance(objective, PixelObjective)
+    sizes: list[torch.Size] = []
+
+    def seen(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+        sizes.append(sr.shape)
+        return (sr - hr).abs().mean()
+
+    monkeypatch.setattr(objective, "loss", seen)
+    objective.update(0)
+    assert sizes == [(2, 3, 8, 8)]  # 2 of 8 LR pixels at each side, x2
 
 
 def test_espcn_is_given_the_y_that_the_papers_measure() -> None:

@@ -67,6 +67,11 @@ def test_patches_grow_when_the_recipe_says() -> None:
     assert [recipe.patch_at(step) for step in (0, 149, 150, 299)] == [8, 8, 12, 12]
 
 
+def test_a_border_as_wide_as_the_smallest_patch_is_refused() -> None:
+    with pytest.raises(ValidationError, match="unseen border of 4"):
+        read_recipe(RECIPES_BY_NAME["edsr_x2"], patches=[(0.0, 8), (0.5, 12)], unseen_border=4)
+
+
 def test_a_misspelt_field_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(RECIPES_BY_NAME["edsr_x2"].read_text().replace("steps =", "stepps ="))

@@ -49,7 +49,7 @@ class PixelObjective(Objective):
         lr, hr = self.sampler.batch(self.recipe.batch, self.recipe.patch_at(step), scale)
         with self.autocast():
             sr = self.forwards[scale](channels_last(self.given(lr)))
-        loss = self.loss(sr.float(), self.wanted(hr))
+        loss = self.loss(self.seen(sr.float(), scale), self.seen(self.wanted(hr), scale))
         descend(self.optimiser, loss)
         return {"loss": loss.detach()}
 
@@ -64,6 +64,15 @@ class PixelObjective(Objective):
     def wanted(self, pixels: torch.Tensor) -> torch.Tensor:
         """RGB in 0..255 as the answer should be."""
         return self.given(pixels)
+
+    def seen(self, pixels: torch.Tensor, scale: int) -> torch.Tensor:
+        """HR pixels [N, C, H, W] without the border that the recipe leaves out of the loss.
+
+        A patch's border is an image's in the networks' eyes: they pad it. What began as another network that pads
+        otherwise would spend its first steps on that.
+        """
+        border = self.recipe.unseen_border * scale
+        return pixels[..., border : pixels.shape[-2] - border, border : pixels.shape[-1] - border]
 
     def loss(self, sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
         """How far the answer is from what was wanted."""
