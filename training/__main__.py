@@ -15,6 +15,7 @@ from torch import nn
 from models.checkpoint import load_checkpoint
 from models.edsr import Edsr, start_from
 from models.srresnet import Srresnet
+from models.vespcn import Vespcn
 from training.begin import begin_as_bilinear
 from training.loading import small_photographs
 from training.loop import Progress as RunProgress
@@ -22,7 +23,7 @@ from training.loop import Trainer
 from training.objectives import Surroundings, prepare
 from training.recipe import Recipe, read_recipe
 from training.shipping import ship
-from training.warm import begin_as_edsr, keep_statistics
+from training.warm import begin_as_edsr, begin_as_single_frame, keep_statistics
 
 log = logging.getLogger("training")
 
@@ -69,6 +70,9 @@ def _prepare(recipe: Recipe, place: Surroundings) -> Trainer:
         begin_as_bilinear(network)
     if recipe.start_from:
         _start(network, recipe, place)
+    if isinstance(network, Vespcn) and recipe.video is not None and recipe.video.fusion_from:
+        begin_as_single_frame(network, load_checkpoint(Path(recipe.video.fusion_from)).network)
+        log.info("began as the single-frame network of %s", recipe.video.fusion_from)
     if recipe.keep_statistics:
         keep_statistics(network)
     began = time.monotonic()

@@ -14,9 +14,12 @@ import math
 import torch
 from torch import Tensor, nn
 
+from models.degradation import H2l, L2h
 from models.espcn import Espcn
 from models.srresnet import NormedBlock, Srresnet, UpBlock
 from models.vespcn import EarlyFusion, Vespcn
+from training.begin_degradation import begin_high_to_low, begin_low_to_high
+from training.carry import bias_of, carry, silence
 
 TANH_GAIN = 0.25  # luma in [0, 1] becomes [-1/8, 1/8], where tanh is straight within half a per cent
 MIDDLE_GREY = 0.5
@@ -24,9 +27,10 @@ EDGE_NORM = 4.0  # of first filters: makes an edge of 0.05 a feature of 0.2
 
 
 def begin_as_bilinear(network: nn.Module) -> None:
-    """Sets the weights of an ESPCN, an early-fusion VESPCN or an SRResNet (SRGAN's generator), in place.
+    """Sets the weights of an ESPCN, an early-fusion VESPCN, an SRResNet (SRGAN's generator) or one of the degradation
+    GAN's generators, in place.
 
-    SRResNet begins as bilinear doubling, as often as it doubles.
+    SRResNet and Low-to-High begin as bilinear doubling, as often as they double; High-to-Low as the mean of 4x4.
 
     Raises:
         TypeError: another network.
@@ -38,6 +42,10 @@ def begin_as_bilinear(network: nn.Module) -> None:
             _begin_luma(network.fusion, frame=network.frames // 2, gain=1.0, grey=0.0)
         elif isinstance(network, Srresnet):
             _begin_srresnet(network)
+        elif isinstance(network, L2h):
+            begin_low_to_high(network)
+        elif isinstance(network, H2l):
+            begin_high_to_low(network)
         else:
             raise TypeError(f"a {type(network).__name__} cannot begin as bilinear interpolation")
 
@@ -51,10 +59,10 @@ def _begin_luma(layers: nn.Sequential, *, frame: int, gain: float, grey: float) 
     if any(isinstance(layer, nn.Tanh) for layer in layers):
         for conv in middle:
             nn.init.xavier_uniform_(conv.weight)
-    _carry(first, frame, 0, gain)
+    carry(first, frame, 0, gain)
     bias_of(first)[0] = -gain * grey
     for conv in middle:
-        _carry(conv, 0, 0)
+        carry(conv, 0, 0)
     last.weight.zero_()
     last.weight[:, 0] = bilinear_taps(math.isqrt(last.out_channels)) / gain
     bias_of(last).fill_(grey)
@@ -64,12 +72,12 @@ def _begin_srresnet(network: Srresnet) -> None:
     """Three features carry the colours in [0, 1], where PReLU is straight; the tail makes [-1, 1] of them."""
     (head,) = (layer for layer in network.head if isinstance(layer, nn.Conv2d))
     for colour in range(3):
-        _carry(head, colour, colour)
+        carry(head, colour, colour)
     for block in network.body:
         assert isinstance(block, NormedBlock)
-        _silence(block.bn2)
+        silence(block.bn2)
     (last_norm,) = (layer for layer in network.body_tail if isinstance(layer, nn.BatchNorm2d))
-    _silence(last_norm)
+    silence(last_norm)
     for block in network.up:
         assert isinstance(block, UpBlock)
         for colour in range(3):
@@ -78,28 +86,8 @@ def _begin_srresnet(network: Srresnet) -> None:
             bias_of(block.conv)[4 * colour : 4 * colour + 4] = 0
     network.tail.weight.zero_()
     for colour in range(3):
-        _carry(network.tail, colour, colour, 2.0)
+        carry(network.tail, colour, colour, 2.0)
     bias_of(network.tail).fill_(-1)
-
-
-def _carry(conv: nn.Conv2d, source: int, target: int, factor: float = 1.0) -> None:
-    """Output `target` becomes `factor` times input `source`, pixel by pixel."""
-    middle = conv.kernel_size[0] // 2
-    conv.weight[target].zero_()
-    conv.weight[target, source, middle, middle] = factor
-    bias_of(conv)[target] = 0
-
-
-def _silence(norm: nn.BatchNorm2d) -> None:
-    """The residual branch that ends here begins as nothing."""
-    norm.weight.zero_()
-    norm.bias.zero_()
-
-
-def bias_of(conv: nn.Conv2d) -> Tensor:
-    """The bias of a convolution outside of normed blocks."""
-    assert conv.bias is not None  # only those blocks have convolutions without one
-    return conv.bias
 
 
 def bilinear_taps(scale: int) -> Tensor:

@@ -66,6 +66,9 @@ class Video(Table):
     windows: int = Field(gt=0, default=30, description="windows taken from each clip, evenly spaced")
     synthetic: float = Field(ge=0, le=1, default=0.0, description="share of batches with motion made from photographs")
     speed: float = Field(ge=0, default=4.0, description="largest synthetic motion, LR pixels per frame")
+    fusion_from: str | None = Field(
+        default=None, description="checkpoint of the single-frame network that the fusion begins as"
+    )
     stages: tuple[tuple[float, Literal["motion", "fusion", "joint"]], ...] = Field(
         default=((0.0, "motion"), (1 / 3, "fusion"), (2 / 3, "joint")),
         description="(fraction from which, what learns), in order; without motion compensation always fusion",

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from training.loop import Trainer
 from training.objectives.base import NETWORK
 
 log = logging.getLogger("training")
+
+# Of the recipe: what stands beside it in the record, as digests where it is a path.
+NOT_REPEATED: Mapping[str, Any] = {"sources": True, "licence": True, "start_from": True, "video": {"fusion_from": True}}
 
 
 def ship(trainer: Trainer, run: Path, data: Path, *, measure: bool) -> list[Path]:
@@ -36,8 +40,9 @@ def ship(trainer: Trainer, run: Path, data: Path, *, measure: bool) -> list[Path
 def _provenance(trainer: Trainer, scores: dict[str, float]) -> dict[str, Any]:
     recipe = trainer.recipe
     return {
-        "recipe": recipe.model_dump(mode="json", exclude={"sources", "licence", "start_from"}),
+        "recipe": recipe.model_dump(mode="json", exclude=NOT_REPEATED),
         "start_from": _ancestor(recipe.start_from),
+        "fusion_from": _ancestor(recipe.video.fusion_from if recipe.video else None),
         "commit": _commit(),
         "steps": trainer.progress.step,
         "seconds": round(trainer.progress.seconds),

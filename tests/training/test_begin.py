@@ -1,10 +1,22 @@
 """A network that begins as interpolation answers with just that, and learns in all its layers."""
 
+from typing import Literal
+
 import pytest
 import torch
 
-from models import EdsrConfig, EspcnConfig, NetworkConfig, SrganConfig, SrresnetConfig, VespcnConfig
+from models import (
+    EdsrConfig,
+    EspcnConfig,
+    H2lConfig,
+    L2hConfig,
+    NetworkConfig,
+    SrganConfig,
+    SrresnetConfig,
+    VespcnConfig,
+)
 from training.begin import begin_as_bilinear, bilinear_taps
+from training.warm import keep_statistics
 
 SCALES = (2, 3, 4)
 
@@ -88,4 +100,40 @@ def test_taps_add_up_to_one(scale: int) -> None:
 )
 def test_other_networks_are_refused(config: NetworkConfig) -> None:
     with pytest.raises(TypeError, match="cannot begin as bilinear"):
+        begin_as_bilinear(config.build())
+
+
+@pytest.mark.parametrize("upsampling", ["released", "equivariant"])
+@torch.no_grad()
+def test_low_to_high_begins_as_repeated_doubling_within_two_grey_levels(
+    upsampling: Literal["released", "equivariant"],
+) -> None:
+    config = L2hConfig(upsampling, features=8, narrow_features=8, head_features=32, blocks=2, narrow_blocks=2)
+    network = built(config)
+    keep_statistics(network)
+    colours = torch.rand(2, 3, 16, 16)
+    expected = colours
+    for _ in range(2):
+        expected = torch.nn.functional.interpolate(
+            expected, scale_factor=2, mode="bilinear", align_corners=upsampling == "released"
+        )
+    torch.testing.assert_close(network.train()(colours), expected, rtol=0, atol=2 / 255)
+
+
+@pytest.mark.parametrize("noise", ["vector", "map"])
+@torch.no_grad()
+def test_high_to_low_begins_as_means_of_4x4_whatever_the_noise(noise: Literal["vector", "map"]) -> None:
+    config = H2lConfig(features=48, noise=noise)
+    network = built(config)
+    keep_statistics(network)
+    colours = torch.rand(2, 3, 64, 64)
+    answer = network.train()(colours, torch.randn(config.noise_shape(2, 64, 64)))
+    torch.testing.assert_close(answer, torch.nn.functional.avg_pool2d(colours, 4), rtol=0, atol=2 / 255)
+
+
+@pytest.mark.parametrize(
+    ("config", "needed"), [(L2hConfig(head_features=29), "takes 30"), (H2lConfig(features=44), "take 48")]
+)
+def test_a_generator_too_narrow_for_that_is_refused(config: NetworkConfig, needed: str) -> None:
+    with pytest.raises(ValueError, match=needed):
         begin_as_bilinear(config.build())

@@ -1,12 +1,14 @@
-"""An SRResNet that begins as an EDSR gives its pixels."""
+"""An SRResNet that begins as an EDSR gives its pixels; a VESPCN that begins as its single-frame network gives its."""
+
+from typing import Literal
 
 import pytest
 import torch
 
-from models import EdsrConfig, SrresnetConfig
+from models import EdsrConfig, NetworkConfig, SrresnetConfig, VespcnConfig
 from models.edsr import Edsr
 from models.srresnet import Srresnet
-from training.warm import begin_as_edsr, keep_statistics
+from training.warm import begin_as_edsr, begin_as_single_frame, keep_statistics
 
 SIZE = {"blocks": 2, "features": 8}
 
@@ -63,3 +65,28 @@ def test_another_size_is_refused(other: EdsrConfig) -> None:
     network: Srresnet = SrresnetConfig(2, **SIZE).build()  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="is no start for"):
         begin_as_edsr(network, other.build(), torch.rand(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize("frames", [3, 5])
+@torch.no_grad()
+def test_a_vespcn_begins_with_the_single_frame_networks_answers(frames: Literal[3, 5]) -> None:
+    torch.manual_seed(0)
+    single = VespcnConfig(2, frames=1, layers=4, features=8, motion=False).build()
+    network = VespcnConfig(2, frames=frames, layers=4, features=8).build()
+    begin_as_single_frame(network, single)
+    clip = torch.rand(2, frames, 16, 16)
+    middle = clip[:, frames // 2 : frames // 2 + 1]
+    torch.testing.assert_close(network(clip), single(middle), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (VespcnConfig(2, layers=4, features=8), "of a single frame"),
+        (VespcnConfig(2, frames=1, layers=4, features=6, motion=False), "other layers"),
+        (EdsrConfig(2, blocks=1, features=8), "of a single frame"),
+    ],
+)
+def test_a_vespcn_does_not_begin_as_another_network(given: NetworkConfig, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        begin_as_single_frame(VespcnConfig(2, layers=4, features=8).build(), given.build())

@@ -11,11 +11,13 @@ from models import H2lConfig, L2hConfig
 from models.degradation import SCALE
 from models.discriminators import DegradationDiscriminator
 from training import losses
+from training.begin import begin_as_bilinear
 from training.data import CropSampler
 from training.loading import load_table
 from training.objectives.base import NETWORK, Objective, Surroundings, channels_last, descend, frozen, signed
 from training.objectives.pixel import signed_pixels
 from training.recipe import Recipe, at_fraction, config_of
+from training.warm import keep_statistics
 
 H2L = "h2l"
 
@@ -39,6 +41,10 @@ class DegradationObjective(Objective):
             raise TypeError("the degradation GAN's recipe is about an l2h, and has an h2l in [degradation]")
         self.h2l_config = h2l_config
         self.l2h, self.h2l = network, h2l_config.build()
+        if recipe.begin == "bilinear":
+            begin_as_bilinear(self.h2l)
+        if recipe.keep_statistics:
+            keep_statistics(self.h2l)
         self.low_judge, self.high_judge = (
             DegradationDiscriminator(halvings=halvings, features=self.options.judge_features) for halvings in (2, 4)
         )
