@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models import FAMILIES, NetworkConfig
 
+SOURCES = Path(__file__).with_name("sources.toml")
 Value = TypeVar("Value")
 
 
@@ -169,9 +170,22 @@ def at_fraction(stages: tuple[tuple[float, Value], ...], step: int, steps: int) 
 def read_recipe(path: Path, **overrides: object) -> Recipe:
     """Reads a recipe file; overrides that are None are ignored.
 
+    An entry of its `sources` may be the name of a group in sources.toml.
+
     Raises:
         ValueError: not TOML, or not a recipe; the message names the field.
     """
     values = tomllib.loads(path.read_text())
     values.update({name: value for name, value in overrides.items() if value is not None})
+    if isinstance(sources := values.get("sources"), list):
+        values["sources"] = [source for entry in sources for source in _group(entry)]
     return Recipe.model_validate(values)
+
+
+def _group(entry: object) -> list[object]:
+    if not isinstance(entry, str):
+        return [entry]
+    groups: dict[str, list[object]] = tomllib.loads(SOURCES.read_text())
+    if entry not in groups:
+        raise ValueError(f"sources: no group {entry!r} in {SOURCES.name}; groups: {', '.join(groups)}")
+    return groups[entry]

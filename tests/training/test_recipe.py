@@ -72,6 +72,18 @@ def test_a_border_as_wide_as_the_smallest_patch_is_refused() -> None:
         read_recipe(RECIPES_BY_NAME["edsr_x2"], patches=[(0.0, 8), (0.5, 12)], unseen_border=4)
 
 
+def test_sources_are_groups_by_name_or_tables(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    text = RECIPES_BY_NAME["vespcn_x3"].read_text()
+    path.write_text(text.replace('["clips"]', '["clips", { name = "my own", licence = "CC0-1.0" }]'))
+    names = [source.name for source in read_recipe(path).sources]
+    assert names[-1] == "my own"
+    assert names[0].startswith("intel sample videos")
+    path.write_text(text.replace('["clips"]', '["clipz"]'))
+    with pytest.raises(ValueError, match=r"no group 'clipz' in sources\.toml; groups: photographs, clips"):
+        read_recipe(path)
+
+
 def test_a_misspelt_field_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(RECIPES_BY_NAME["edsr_x2"].read_text().replace("steps =", "stepps ="))
