@@ -75,6 +75,27 @@ def _bomb(target: Target) -> int | None:
     return _post(target, png([], width=20_000, height=20_000, rows=bytes(100)))
 
 
+def _metadata_bomb(target: Target) -> int | None:
+    """Its profile inflates to 64 MiB, and it is cut off in the pixels."""
+    return _post(target, png([(b"iCCP", b"bomb\x00\x00" + inflating(64 << 20))])[:-30])
+
+
+def _many_parts(target: Target) -> int | None:
+    part = b'--limit\r\nContent-Disposition: form-data; name="file"; filename="x.png"\r\n\r\nx\r\n'
+    url, kind = f"http://{target.host}:{target.port}{target.path}", "multipart/form-data; boundary=limit"
+    content = part * 20_000 + b"--limit--\r\n"
+    answer = httpx2.post(url, content=content, headers={"Content-Type": kind}, timeout=TIMEOUT_S, trust_env=False)
+    return answer.status_code
+
+
+def _garbage_as_job(target: Target) -> int | None:
+    return _post(target, b"\x00\xff" * 500, path=target.path.replace("/upscale", "/jobs", 1))
+
+
+def _clip_without_a_frame(target: Target) -> int | None:
+    return _post(target, b"no form", path=target.path.replace("/upscale", "/upscale/frames", 1))
+
+
 def _unknown_model(target: Target) -> int | None:
     return _post(target, picture(8, 8), path="/upscale?model=..%2F..%2Fetc%2Fpasswd&scale=2")
 
@@ -124,6 +145,10 @@ BAD_REQUESTS: dict[str, Callable[[Target], int | None]] = {
     "empty": _empty,
     "truncated": _truncated,
     "bomb": _bomb,
+    "metadata bomb": _metadata_bomb,
+    "many parts": _many_parts,
+    "garbage as a job": _garbage_as_job,
+    "clip without a frame": _clip_without_a_frame,
     "unknown model": _unknown_model,
     "bad parameter": _bad_parameter,
     "wrong path": _wrong_path,
