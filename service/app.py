@@ -94,7 +94,9 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
     state.metrics = Metrics()
     state.keys = KeyRing(settings.keys) if isinstance(settings.keys, Path) else None
     threads = settings.threads or usable_cores()
+    started = time.perf_counter()
     state.registry = Registry.open(settings.store, device=settings.device, threads=threads)
+    state.metrics.loaded(time.perf_counter() - started)
     state.admission = Admission(max_requests=settings.max_requests, max_bytes=settings.max_memory_bytes)
     state.threads = CodecThreads(settings.codec_threads)
     state.slots = _slots(state.registry, settings, threads=threads)

@@ -53,6 +53,10 @@ class Cores:
         small = turns.first(lambda shape: self._is_small(shape.effort))
         return None if small is None else self._batch(turns, small, "express")
 
+    def most_tiles(self, pixels: int) -> int:
+        """One, unless the operator says otherwise: batches gain nothing on a CPU."""
+        return min(max(self._max_batch_pixels // pixels, 1), max(BATCH_SIZES))
+
     def wait_s(self, batch: Batch, turns: Turns[Job], *, now: float) -> float | None:
         """Never: what has been taken has its core."""
         return 0.0
@@ -111,8 +115,7 @@ class Cores:
         in_use = sum(batch.pixels for batch in self._running)
         if self._running and not self._cap.room(in_use + first.shape.pixels):
             return None
-        limit = min(max(self._max_batch_pixels // first.shape.pixels, 1), max(BATCH_SIZES))
-        batch = Batch(first.shape, turns.take(first, limit=limit), way)
+        batch = Batch(first.shape, turns.take(first, limit=self.most_tiles(first.shape.pixels)), way)
         self._running.append(batch)
         for other in self._running:
             other.together = max(other.together, in_use + batch.pixels)

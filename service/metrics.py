@@ -16,6 +16,7 @@ from service.telemetry import STAGES, RequestOutcome, RequestRecord
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0)
 COUNTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+FILL = (0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)
 RATIOS = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
 NO_ENDPOINT = "none"  # no route matched, or the request was no HTTP
 
@@ -73,6 +74,8 @@ class Metrics:
         for reason in sorted(set(REJECTIONS.values())):
             self._rejections.labels(reason)  # from zero, so that the first one is a rise
         self._cancellations = self._counter("sr_cancellations", "Requests given up", "cause")
+        for cause in ("disconnect", "deadline"):
+            self._cancellations.labels(cause)
         self._in_progress = Gauge("sr_requests_in_progress", "Requests under way", registry=self.registry)
         self._durations = self._histogram(
             "sr_request_duration_seconds", "From the request's head to the answer's end", SECONDS, "endpoint", "model"
@@ -92,6 +95,9 @@ class Metrics:
     def _make_batch_instruments(self) -> None:
         self._batch_tiles = self._histogram("sr_batch_tiles", "Tiles in one run of a network", COUNTS, "model")
         self._batch_requests = self._histogram("sr_batch_requests", "Requests that share one run", COUNTS, "model")
+        self._batch_fill = self._histogram(
+            "sr_batch_fill_ratio", "Tiles in one run over the most that there may be", FILL, "model"
+        )
         self._batches = self._counter("sr_batch_executions", "Runs of a network", "model", "device")
         self._inferences = self._counter("sr_inferences", "Tiles that networks ran on", "model")
         self._batch_pixels = self._counter("sr_batch_pixels", "Pixels that networks ran on, halos included", "model")
@@ -103,6 +109,7 @@ class Metrics:
             ["model", "scale", "version", "precision", "device"],
             registry=self.registry,
         )
+        self._load = Gauge("sr_model_load_seconds", "What opening the store took", registry=self.registry)
         self._warm_up = Gauge("sr_warmup_seconds", "What warming up all models took", registry=self.registry)
         self._build = Gauge("sr_build_info", "1", ["version", "onnxruntime", "python"], registry=self.registry)
 
@@ -122,6 +129,10 @@ class Metrics:
         """One graph that is served; from now on its model may be a label."""
         self._models |= {model}
         self._loaded.labels(model, str(scale), version, precision, device).set(1)
+
+    def loaded(self, seconds: float) -> None:
+        """The store is open."""
+        self._load.set(seconds)
 
     def warmed_up(self, seconds: float) -> None:
         """All models are warm."""
@@ -168,9 +179,15 @@ class Metrics:
         if outcome.status == HTTPStatus.OK and model:
             self._count_picture(model, facts, infer_s=record.times.seconds.get("infer", 0.0))
 
-    def refused_by_protocol(self, status: int, code: str) -> None:
-        """What came was no HTTP, or too much of it, so that no request came of it."""
+    def refused_by_protocol(self, status: int, code: str, *, reason: str | None = None) -> None:
+        """What came was no HTTP, so that no request came of it; `reason` where it was too much of it."""
         self._requests.labels(NO_ENDPOINT, "", "", str(status), code).inc()
+        if reason is not None:
+            self._rejections.labels(reason).inc()
+
+    def closed_unasked(self) -> None:
+        """A request began, and its head did not come in time; nobody was answered."""
+        self._rejections.labels("slow").inc()
 
     def _count_picture(self, model: str, facts: dict[str, object], *, infer_s: float) -> None:
         for fact, counter in (
@@ -190,8 +207,9 @@ class Metrics:
 
     # --- batches
 
-    def batch_began(self, *, model: str, device: str, tiles: int, requests: int, pixels: int) -> None:
-        """A network is about to run on `tiles` tiles of `requests` requests, `pixels` in all."""
+    def batch_began(self, *, model: str, device: str, tiles: int, requests: int, pixels: int, most_tiles: int) -> None:
+        """A network is about to run on `tiles` tiles, of `most_tiles` that it might, of `requests` requests."""
+        self._batch_fill.labels(model).observe(tiles / most_tiles)
         self._batch_tiles.labels(model).observe(tiles)
         self._batch_requests.labels(model).observe(requests)
         self._batches.labels(model, device).inc()

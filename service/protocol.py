@@ -48,7 +48,7 @@ class LimitedProtocol(HttpToolsProtocol):
             data = _without_offer(data)
         super().data_received(data)
         if not self._in_body and self._head_bytes > self._max_head_bytes and not self.transport.is_closing():
-            self.send_400_response(f"The request's headers have more than {self._max_head_bytes} bytes.")
+            self._refuse(f"The request's headers have more than {self._max_head_bytes} bytes.", reason="too_large")
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -80,10 +80,13 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer `msg` as a problem and close."""
+        self._refuse(msg)
+
+    def _refuse(self, detail: str, *, reason: str | None = None) -> None:
         request_id = uuid.uuid4().hex
-        error = BadRequest(msg)
+        error = BadRequest(detail)
         answer = problem_response(error, request_id=request_id)
-        self._metrics.refused_by_protocol(error.status, error.code)
+        self._metrics.refused_by_protocol(error.status, error.code, reason=reason)
         answer.headers["X-Request-ID"] = request_id
         answer.headers["X-Content-Type-Options"] = "nosniff"
         answer.headers["Connection"] = "close"
@@ -93,7 +96,13 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _set_deadline(self) -> None:
         self._clear_deadline()
-        self._deadline = self.loop.call_later(self._head_timeout_s, self.transport.close)
+        self._deadline = self.loop.call_later(self._head_timeout_s, self._give_up)
+
+    def _give_up(self) -> None:
+        """Nothing is answered: to half a head there is no answer that its sender would understand."""
+        if self._head_bytes and not self._in_body and not self.transport.is_closing():
+            self._metrics.closed_unasked()
+        self.transport.close()
 
     def _clear_deadline(self) -> None:
         if self._deadline is not None:

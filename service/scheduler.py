@@ -24,11 +24,12 @@ from service.work import Demand, Job, Work, WorkStats
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """A batch about to run, as observers see it: `request_ids` has one entry per tile."""
+    """A batch about to run, as observers see it: `request_ids` has one entry per tile, of `most_tiles` there may be."""
 
     shape: TileShape
     request_ids: tuple[str, ...]
     way: Way
+    most_tiles: int
 
 
 Clock = Callable[[], float]
@@ -37,12 +38,15 @@ BatchObserver = Callable[[BatchRecord], None]
 
 @dataclass
 class Tally:
-    """What has happened since the start. `splits` are batches run again in halves, after an error or for memory."""
+    """What has happened since the start. `splits` are batches run again in halves, after an error or for memory;
+    `wasted_pixels` were run for requests that then failed or were given up.
+    """
 
     batches: int = 0
     tiles: int = 0
     pixels: int = 0
     splits: int = 0
+    wasted_pixels: int = 0
     out_of_memory: int = 0
     busy_s: float = 0.0  # of all workers together
 
@@ -164,6 +168,8 @@ class Scheduler:
             self._changed.notify_all()
 
     def _end(self, job: Job) -> None:
+        if not job.ended and job.unfinished:
+            self.tally.wasted_pixels += (job.tiles - job.unfinished) * job.shape.pixels
         job.ended = True
         self._turns.leave(job)
 
@@ -221,6 +227,8 @@ class Scheduler:
             now = self._clock()
             job.pause(now=now)
             job.unfinished -= 1
+            if job.ended:  # meanwhile
+                self.tally.wasted_pixels += job.shape.pixels
             if job.unfinished == 0 and not job.ended:
                 self._end(job)
                 job.settle(job.stats(now=now))
@@ -284,7 +292,8 @@ class Scheduler:
         """Runs it; returns what went wrong."""
         if self._observer is not None:
             names = tuple(unit.request.request_id for unit in part.units)
-            self._observer(BatchRecord(part.shape, names, part.way))
+            most = max(self._slots.most_tiles(part.shape.pixels), len(names))  # one tile goes, however large
+            self._observer(BatchRecord(part.shape, names, part.way, most))
         started = self._clock()
         error = part.run()
         with self._changed:

@@ -35,6 +35,9 @@ class Slots(Protocol):
     def take(self, turns: Turns[Job]) -> Batch | None:
         """A batch for a worker that has none; None if there is nothing for it now."""
 
+    def most_tiles(self, pixels: int) -> int:
+        """The most tiles of so many pixels that a batch may have now."""
+
     def wait_s(self, batch: Batch, turns: Turns[Job], *, now: float) -> float | None:
         """Seconds until the batch may run: 0.0 now, None when something has changed."""
 
@@ -86,6 +89,10 @@ class Pipeline:
             return None
         self._ready = Batch(first.shape, turns.take(first, limit=self._limit(first.shape.pixels)))
         return self._ready
+
+    def most_tiles(self, pixels: int) -> int:
+        """As many as the operator allows, or fewer where memory ran out."""
+        return self._limit(pixels)
 
     def wait_s(self, batch: Batch, turns: Turns[Job], *, now: float) -> float | None:
         """A batch waits for the device, and then for company if it has not waited long enough."""

@@ -24,6 +24,7 @@ def counted_by(metrics: Metrics) -> BatchObserver:
             tiles=len(batch.request_ids),
             requests=len(set(batch.request_ids)),
             pixels=len(batch.request_ids) * batch.shape.pixels,
+            most_tiles=batch.most_tiles,
         )
 
     return count
@@ -75,6 +76,9 @@ def watch_queue(metrics: Metrics, scheduler: Scheduler, *, device: str) -> None:
     tally = scheduler.tally
     metrics.watch_counter(
         "sr_device_busy_seconds", "Seconds that networks ran, of all workers", lambda: tally.busy_s, device=device
+    )
+    metrics.watch_counter(
+        "sr_wasted_pixels", "Pixels that networks ran on for requests that got no answer", lambda: tally.wasted_pixels
     )
     metrics.watch_counter("sr_oom", "Batches for which memory ran out", lambda: tally.out_of_memory)
     metrics.watch_counter("sr_batch_splits", "Batches run again in halves", lambda: tally.splits)

@@ -92,3 +92,16 @@ def test_the_metrics_outlive_the_port_of_the_service(launch: Launch) -> None:
         last.sendall(content)
         assert last.recv(1000).startswith(b"HTTP/1.1 200")
     assert server.process.wait(30) == 0
+
+
+def test_a_head_too_long_or_too_slow_is_a_rejection_and_silence_is_none(launch: Launch) -> None:
+    server = launch(metrics_port=0, max_head_bytes=1000, head_timeout_s=1)
+    with server.connect() as silent, server.connect() as slow, server.connect() as long:
+        slow.sendall(b"GET /models HTTP/1.1\r\nHost: x\r\nX-Slow")
+        long.sendall(b"GET /models HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 2000)
+        assert long.recv(1000).startswith(b"HTTP/1.1 400")
+        assert slow.recv(1000) == b""
+        assert silent.recv(1000) == b""
+    found = scrape(server)
+    assert sample(found, "sr_rejections_total", reason="slow") == 1
+    assert sample(found, "sr_rejections_total", reason="too_large") == 1

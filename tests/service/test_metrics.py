@@ -55,10 +55,14 @@ def test_every_rejection_is_counted_by_its_reason_and_starts_at_zero() -> None:
         assert value(metrics, "sr_rejections_total", reason=reason) == before + 1
 
 
-def test_a_refusal_for_want_of_room_or_time_has_a_reason() -> None:
-    named = {code for code in problem_kinds() if code in REJECTIONS}
-    full = {errors.Overloaded, errors.Draining, errors.NotReady, errors.DeadlineExceeded, errors.BodyTooLarge}
-    assert {kind.code for kind in full} <= named
+WANT_OF_ROOM_TIME_OR_RIGHT = {401, 403, 408, 413, 429, 503, 504, 507}
+NEVER_RAISED = {errors.Unavailable.code, errors.Forbidden.code}  # what others are kinds of
+
+
+def test_a_refusal_for_want_of_room_time_or_right_has_a_reason() -> None:
+    due = {code for code, kind in problem_kinds().items() if kind.status in WANT_OF_ROOM_TIME_OR_RIGHT}
+    due |= {errors.TooManyPixels.code, errors.OutputTooLarge.code, errors.TooManyParts.code}
+    assert due - NEVER_RAISED - REJECTIONS.keys() == set()
 
 
 def test_pixels_and_the_prediction_are_counted_for_answers_only() -> None:
@@ -83,13 +87,15 @@ def test_a_client_that_left_and_a_deadline_that_passed_are_cancellations() -> No
 
 def test_a_batch_is_counted_by_tiles_requests_and_pixels() -> None:
     metrics = metrics_of("edsr")
-    metrics.batch_began(model="edsr", device="cpu", tiles=8, requests=3, pixels=8000)
-    metrics.batch_began(model="edsr", device="cpu", tiles=1, requests=1, pixels=500)
+    metrics.batch_began(model="edsr", device="cpu", tiles=8, requests=3, pixels=8000, most_tiles=16)
+    metrics.batch_began(model="edsr", device="cpu", tiles=1, requests=1, pixels=500, most_tiles=1)
     assert value(metrics, "sr_batch_executions_total", model="edsr", device="cpu") == 2
     assert value(metrics, "sr_inferences_total", model="edsr") == 9
     assert value(metrics, "sr_batch_pixels_total", model="edsr") == 8500
     assert value(metrics, "sr_batch_tiles_bucket", model="edsr", le="4.0") == 1
     assert value(metrics, "sr_batch_requests_sum", model="edsr") == 4
+    assert value(metrics, "sr_batch_fill_ratio_sum", model="edsr") == 1.5
+    assert value(metrics, "sr_batch_fill_ratio_bucket", model="edsr", le="0.5") == 1
 
 
 def test_a_watched_value_is_read_anew_each_time() -> None:

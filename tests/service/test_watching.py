@@ -32,3 +32,48 @@ def test_what_waits_is_seen_by_class_and_gone_when_it_is_done(sessions: Sessions
             assert value("sr_oom_total") == value("sr_batch_splits_total") == 0
 
     run(test())
+
+
+def test_what_was_run_for_nobody_is_counted(sessions: Sessions) -> None:
+    async def test() -> None:
+        metrics = Metrics()
+        value = metrics.registry.get_sample_value
+        async with running(gpu(tiles=1)) as (scheduler, hand):
+            watch_queue(metrics, scheduler, device="cuda")
+            (done,) = start(scheduler, strip(sessions["nearest"], tiles=3, name="done"))
+            await done
+            assert value("sr_wasted_pixels_total") == 0
+            hand.hold()
+            (left,) = start(scheduler, strip(sessions["nearest"], tiles=9, name="left"))
+            await until(lambda: hand.batches[-1] == ("left",))
+            left.cancel()
+            await asyncio.gather(left, return_exceptions=True)
+            hand.release()
+            await until(lambda: value("sr_wasted_pixels_total") == TILE_PIXELS)  # the one that was under way
+
+    run(test())
+
+
+def test_a_given_up_request_wastes_what_had_been_done_of_it_too(sessions: Sessions) -> None:
+    async def test() -> None:
+        async with running(gpu(tiles=1)) as (scheduler, _):
+            began = asyncio.get_running_loop().time()
+            (left,) = start(scheduler, strip(sessions["nearest"], tiles=400, name="left"))
+            await until(lambda: scheduler.tally.tiles >= 2)
+            left.cancel()
+            await asyncio.gather(left, return_exceptions=True)
+            await until(lambda: scheduler.tally.wasted_pixels == scheduler.tally.pixels)
+            assert scheduler.tally.tiles < 400, (
+                f"all were done within {asyncio.get_running_loop().time() - began:.2f} s"
+            )
+
+    run(test())
+
+
+def test_a_batch_is_observed_with_the_most_tiles_there_may_be(sessions: Sessions) -> None:
+    async def test() -> None:
+        async with running(gpu(tiles=4)) as (scheduler, hand):
+            await asyncio.gather(*start(scheduler, strip(sessions["nearest"], tiles=6, name="six")))
+            assert [(len(record.request_ids), record.most_tiles) for record in hand.records] == [(4, 4), (2, 4)]
+
+    run(test())
