@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import quote
 
 import httpx2
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import eventually
+from tests.conftest import REPOSITORY, eventually
 from tests.service.pictures import as_file, pixels
 
 pytestmark = pytest.mark.stack
@@ -132,15 +133,39 @@ def test_the_image_holds_what_serving_needs_and_no_more(gateway: httpx2.Client) 
 
 def test_prometheus_finds_both_replicas_and_what_they_served(gateway: httpx2.Client) -> None:
     assert gateway.post(PATH, content=as_file(pixels(8, 8))).status_code == 200
-    (prometheus,) = containers("prometheus")
 
     def value(query: str) -> float:
-        url = f"http://127.0.0.1:9090/api/v1/query?query={quote(query)}"
-        found = json.loads(inside(prometheus, "curl", "--silent", url))["data"]["result"]
+        found = asked(f"query?query={quote(query)}")["data"]["result"]
         return float(found[0]["value"][1]) if found else 0.0
 
     assert eventually(lambda: value("sum(sr_ready)") == 2, timeout_s=60)
     assert eventually(lambda: value('sum(sr_input_pixels_total{model="edsr"})') > 0, timeout_s=60)
+
+
+def asked(path: str) -> dict[str, Any]:
+    """What the stack's Prometheus answers."""
+    (prometheus,) = containers("prometheus")
+    answer: dict[str, Any] = json.loads(inside(prometheus, "curl", "--silent", f"http://127.0.0.1:9090/api/v1/{path}"))
+    return answer
+
+
+def test_every_query_of_the_dashboard_is_answered_by_prometheus(gateway: httpx2.Client) -> None:
+    panels = json.loads((REPOSITORY / "deploy/grafana/dashboards/srserve.json").read_text())["panels"]
+    queries = [target["expr"] for panel in panels for target in panel.get("targets", [])]
+    assert gateway.post(PATH, content=as_file(pixels(8, 8))).status_code == 200
+
+    def silent() -> list[str]:
+        found = {query: asked(f"query?query={quote(query.replace('$__rate_interval', '1m'))}") for query in queries}
+        return [f"{query}: {answer}" for query, answer in found.items() if not answer.get("data", {}).get("result")]
+
+    assert eventually(lambda: not silent(), timeout_s=90), silent()
+
+
+def test_prometheus_evaluates_every_alert(gateway: httpx2.Client) -> None:
+    def health() -> set[str]:
+        return {rule["health"] for group in asked("rules")["data"]["groups"] for rule in group["rules"]}
+
+    assert eventually(lambda: health() == {"ok"}, timeout_s=60), asked("rules")
 
 
 def test_keys_are_made_by_a_container_of_their_own_and_read_by_the_service(gateway: httpx2.Client) -> None:
@@ -159,6 +184,38 @@ def test_two_requests_at_once_go_to_two_replicas(gateway: httpx2.Client) -> None
         assert [answer.status_code for answer in answers] == [200, 200]
     replicas = {line["replica"] for line in gateway_lines() if line["request_id"] in names}
     assert len(replicas) == 2
+
+
+def test_a_third_replica_gets_its_share_and_goes_without_a_loss(gateway: httpx2.Client) -> None:
+    (front,) = containers("gateway")
+
+    def scale(count: int) -> None:
+        how = ("--detach", "--wait", "--no-recreate", "--no-deps")
+        docker("compose", "up", *how, "--scale", f"service={count}", "service")
+
+    def listed() -> int:
+        return inside(front, "cat", "/run/gateway/replicas.conf").count("fail_timeout=5s;")
+
+    scale(3)
+    assert eventually(lambda: listed() == 3, timeout_s=60)
+    content = as_file(pixels(256, 256))
+
+    def replicas_of_three_at_once() -> int:
+        names = [f"three-{time.time_ns()}-{index}" for index in range(3)]
+        with ThreadPoolExecutor(3) as pool:
+            answers = pool.map(lambda name: gateway.post(PATH, content=content, headers={"X-Request-ID": name}), names)
+            assert [answer.status_code for answer in answers] == [200] * 3
+        return len({line["replica"] for line in gateway_lines() if line["request_id"] in names})
+
+    assert eventually(lambda: replicas_of_three_at_once() == 3, timeout_s=60)
+    with ThreadPoolExecutor(1) as pool:
+        going = pool.submit(scale, 2)
+        statuses = []
+        while not going.done():
+            statuses.append(gateway.post(PATH, content=as_file(pixels(24, 24))).status_code)
+    going.result()
+    assert set(statuses) == {200}
+    assert eventually(lambda: listed() == 2, timeout_s=60)
 
 
 def test_a_replica_that_is_stopped_ends_with_status_0_and_no_request_is_lost(gateway: httpx2.Client) -> None:
