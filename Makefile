@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 FOLDERS := service models export training benchmarks client examples tests deploy scripts
 SCRIPTS := scripts/*.sh deploy/gateway/*.sh .ci/run
 
-.PHONY: help serve test check lint format types contracts generate references bench cards stack lock sbom audit clean
+.PHONY: help serve test check lint format types contracts generate references interface bench cards stack gpu-image lock sbom audit clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 serve: .venv/serve-$(ORT)  ## set up what serving needs and serve on port 8000
 	$(BIN)/python -m service
@@ -43,6 +43,9 @@ generate: .venv/dev  ## write what is generated: the client's sync half and its 
 references: .venv/dev  ## write what documents repeat of the code: the table of settings, the OpenAPI document
 	BREAKING=$(BREAKING) $(BIN)/python scripts/references.py
 
+interface: .venv/dev  ## what of the interface breaks clients since the last release (before the first: the last commit)
+	$(BIN)/python scripts/interface.py
+
 bench: .venv/dev  ## speed over HTTP against the bare session, in one run
 	$(BIN)/python -m benchmarks.speed
 
@@ -51,6 +54,9 @@ cards: .venv/dev  ## README's table of models and docs/models/, after the store 
 
 stack: .venv/dev  ## build the images, start the compose stack and test it; says so where no Docker engine can run
 	timeout --kill-after=90 900 scripts/docker-engine.sh scripts/stack.sh || { [ $$? = 75 ] && echo "stack: skipped"; }
+
+gpu-image:  ## build the GPU image (3 GB) and try it as far as it goes without a GPU
+	scripts/docker-engine.sh scripts/gpu-image.sh
 
 lock: .venv/bin/python  ## pin and hash what the images install; UPGRADE=--upgrade takes the newest versions
 	$(PIP) uv
