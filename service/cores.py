@@ -7,11 +7,12 @@ times less time, and two runs on one thread each take 6 to 12 % less of the core
 from service.batches import Batch
 from service.costs import Way
 from service.memory_cap import MemoryCap
+from service.rehearsal import Stage
 from service.slots import Seconds
 from service.turns import BATCH_SIZES, Turns
 from service.work import Job
 
-EXPRESS_RATIO = 4  # a tile that takes so many times less than each that runs does not wait for them
+EXPRESS_RATIO = 2  # a tile that takes so many times less than each that runs does not wait for them
 
 
 class Cores:
@@ -74,16 +75,21 @@ class Cores:
         self._cap.ran_out(batch.together)
         return batch.together > batch.pixels
 
-    def entry(self, effort: float, *, now: float) -> tuple[float, Way]:
-        """At once if a core is free, or the express; else when the first core is."""
-        under_way = self._ordinary()
-        if not under_way:
-            return 0.0, "spread"
-        if len(under_way) < self.lanes and not any(batch.way == "spread" for batch in under_way):
-            return 0.0, "single"
-        if self._is_small(effort) and self._has_express():
-            return 0.0, "express"
-        return max(min(batch.ends_at for batch in under_way) - now, 0.0), "single"
+    @property
+    def is_idle(self) -> bool:
+        """No core is busy."""
+        return not self._running
+
+    def stage(self, *, now: float) -> Stage:
+        """A run on all threads has all lanes."""
+        lanes = [
+            (max(batch.ends_at - now, 0.0), batch.effort)
+            for batch in self._ordinary()
+            for _ in range(self.lanes if batch.way == "spread" else 1)
+        ]
+        ends = [batch.ends_at for batch in self._running if batch.way == "express"]
+        lanes += [(0.0, 0.0)] * (self.lanes - len(lanes))
+        return Stage(lanes, express_s=max(max(ends, default=now) - now, 0.0), express_ratio=EXPRESS_RATIO)
 
     def lane_s(self, pixels: int, seconds: Seconds) -> float:
         """A core's time."""

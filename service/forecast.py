@@ -1,47 +1,29 @@
-"""Forecast: how long a work will take, from the work that is there and the turns that it will take.
+"""Forecast: how long a work will take beside those that are there, between two futures that can be computed.
 
-In fair turns (service/turns.py) a work waits for every other one of its class only as long as that one has had as much
-as itself, and for other classes by their weights. Of two extremes one knows both: either nobody comes any more, and
-the others get done one after the other; or everyone who gets done is replaced, and all of them stay. The truth lies
-between them, and each work that is done says where: `replaced`, from 0 to 1, is learned.
+Either nobody comes any more, and the others get done one after the other; or everyone who gets done is replaced, and
+all of them stay. The truth lies between, and each work that is done says where: `replaced`, from 0 to 1, is learned;
+for works of each size, for who else comes in the meantime depends on how long one is there.
 """
 
-from collections.abc import Iterable, Sequence
+import math
 from dataclasses import dataclass
 
-from service.turns import WEIGHTS, QueueClass
-
 STEP = 0.2  # of what was wrong about the newest forecast, how much corrects `replaced`
-
-
-@dataclass(frozen=True)
-class Load:
-    """What is left of a work: its tiles, what one of them counts in turns, and the seconds of one on one core."""
-
-    queue_class: QueueClass
-    tiles: int
-    tile_effort: float
-    tile_s: float
-
-    @property
-    def effort(self) -> float:
-        """In turns."""
-        return self.tiles * self.tile_effort
-
-    @property
-    def seconds(self) -> float:
-        """On one core, or on the GPU."""
-        return self.tiles * self.tile_s
+FIRST_GUESS = 0.5
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Seconds until a work is done: `alone_s` if there were no others, and between `least_s` and `most_s` with them."""
+    """Seconds until a work is done: `alone_s` if there were no others, and between `least_s` and `most_s` with them.
+
+    `size` is the kind that it is of: works that count the same within a factor of two.
+    """
 
     alone_s: float
     least_s: float
     most_s: float
     replaced: float
+    size: int
 
     @property
     def total_s(self) -> float:
@@ -58,54 +40,22 @@ class Forecaster:
     """Makes forecasts and learns from what came of them."""
 
     def __init__(self) -> None:
-        self._replaced = 0.5
+        self._replaced: dict[int, float] = {}
 
-    def alone(self, seconds: float) -> Forecast:
-        """Of a work that meets nobody."""
-        return Forecast(seconds, seconds, seconds, self._replaced)
-
-    def forecast(
-        self, work: Load, others: Sequence[Load], *, lanes: int, alone_s: float, busy_s: float, last_s: float
-    ) -> Forecast:
-        """Of `work`, which takes `alone_s` by itself, beside `others` that wait; `lanes` tiles run at once.
-
-        `busy_s` is how long it is until a lane is free for it, and `last_s` what its last tile takes.
-        """
-        least_s, most_s = (
-            max(busy_s + (work.seconds - work.tile_s + _ahead_s(work, others, stay=stay)) / lanes + last_s, alone_s)
-            for stay in (False, True)
-        )
-        return Forecast(alone_s, least_s, most_s, self._replaced)
+    def between(self, least_s: float, most_s: float, *, alone_s: float, effort: float) -> Forecast:
+        """Of a work that takes so long in the two futures, and counts `effort` in turns."""
+        size, least_s = int(math.log2(effort)), max(least_s, alone_s)
+        return Forecast(alone_s, least_s, max(most_s, least_s), self._replaced.get(size, FIRST_GUESS), size)
 
     def learn(self, forecast: Forecast, seconds: float) -> None:
-        """The work took `seconds`."""
+        """The work took `seconds`. The further the two futures lie apart, the more it says.
+
+        A measurement counts as far beyond either of them as they lie apart, no further; so noise around one of them
+        leaves the mean there.
+        """
         span_s = forecast.most_s - forecast.least_s
-        if span_s > 0.05 * forecast.total_s:  # else the two extremes are one, and it says nothing
-            truth = min(max((seconds - forecast.least_s) / span_s, 0.0), 1.0)
-            self._replaced += STEP * (truth - self._replaced)
-
-
-def backlog_s(loads: Iterable[Load], *, lanes: int, busy_s: float = 0.0) -> float:
-    """Seconds until all of it is done, if nothing comes any more."""
-    return busy_s + sum(load.seconds for load in loads) / lanes
-
-
-def _ahead_s(work: Load, others: Sequence[Load], *, stay: bool) -> float:
-    """Seconds of others' tiles that will run before the last one of `work`. `stay`: each goes on as long as `work`."""
-    mine = work.effort
-    peers_s = peers = 0.0
-    for other in others:
-        if other.queue_class == work.queue_class:
-            share = mine if stay else min(other.effort, mine)
-            peers += share
-            peers_s += share * other.tile_s / other.tile_effort
-    ahead_s = peers_s
-    for name in WEIGHTS:
-        rivals = [other for other in others if other.queue_class == name]
-        if name == work.queue_class or not rivals:
-            continue
-        due = (mine + peers) * WEIGHTS[name] / WEIGHTS[work.queue_class]
-        total = sum(rival.effort for rival in rivals)
-        part = due / total if stay else min(due / total, 1.0)
-        ahead_s += part * sum(rival.seconds for rival in rivals)
-    return ahead_s
+        if span_s > 0:
+            replaced = self._replaced.get(forecast.size, FIRST_GUESS)
+            truth = min(max((seconds - forecast.least_s) / span_s, -1.0), 2.0)
+            step = STEP * span_s / forecast.most_s
+            self._replaced[forecast.size] = min(max(replaced + step * (truth - replaced), 0.0), 1.0)

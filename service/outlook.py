@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from functools import partial
 
-from service.costs import Costs
-from service.forecast import Forecast, Forecaster, Load, backlog_s
+from service.costs import Costs, Network
+from service.forecast import Forecast, Forecaster
+from service.rehearsal import ExpectedTiles
 from service.slots import Seconds, Slots
+from service.turns import Turns
 from service.work import Demand, Job
 
 DOUBT = 1.5  # a work is given up as hopeless only if it were so at so many times the predicted speed
@@ -19,17 +21,30 @@ class Outlook:
         self._costs = costs
         self._forecaster = Forecaster()
 
-    def forecast(self, demand: Demand, jobs: Iterable[Job], *, now: float) -> Forecast:
+    def forecast(self, demand: Demand, turns: Turns[Job], *, now: float) -> Forecast:
         """When a work that comes now will be done."""
-        alone_s = self._alone_s(demand)
-        work, others = self._load(demand), [self._load(job.demand) for job in jobs]
-        busy_s, way = self._slots.entry(work.tile_effort, now=now)
-        if way == "spread" and not others:
-            return self._forecaster.alone(alone_s)
-        last_s = work.tile_s if demand.tiles > 1 or way == "spread" else self._seconds(demand)(way, demand.tile_pixels)
-        return self._forecaster.forecast(
-            work, others, lanes=self._slots.lanes, alone_s=alone_s, busy_s=busy_s, last_s=last_s
+        alone_s = self._slots.alone_s(demand.tiles, demand.tile_pixels, self._seconds(demand.network))
+        if not turns and self._slots.is_idle:
+            return self._forecaster.between(alone_s, alone_s, alone_s=alone_s, effort=demand.effort)
+        ahead = turns.ahead(demand.queue_class, demand.effort)
+        own = self._tiles(demand.network, demand.tile_pixels, demand.tiles, paid=turns.clock(demand.queue_class))
+        least_s, most_s = (
+            self._slots.stage(now=now).seconds_until_done(
+                own,
+                [self._tiles(shape.network, shape.pixels, count, paid=paid) for shape, paid, count in before if count],
+            )
+            for before in (
+                [(each.request.shape, each.paid, round(each.least)) for each in ahead],
+                [(each.request.shape, each.paid, round(each.most)) for each in ahead],
+            )
         )
+        return self._forecaster.between(least_s, most_s, alone_s=alone_s, effort=demand.effort)
+
+    def _tiles(self, network: Network, pixels: int, count: int, *, paid: float) -> ExpectedTiles:
+        """So many tiles of a work that has paid so much."""
+        seconds = self._seconds(network)
+        lane_s, express_s = self._slots.lane_s(pixels, seconds), seconds("express", pixels)
+        return ExpectedTiles(count, paid, pixels * network.macs_per_pixel, lane_s, express_s)
 
     def learn(self, forecast: Forecast, seconds: float) -> None:
         """A work of which that was the forecast took so long."""
@@ -37,25 +52,19 @@ class Outlook:
 
     def backlog_s(self, jobs: Iterable[Job], *, now: float) -> float:
         """Seconds until all of them are done, if nothing comes any more."""
-        busy_s, _ = self._slots.entry(float("inf"), now=now)
-        return backlog_s((self._load(job.demand) for job in jobs), lanes=self._slots.lanes, busy_s=busy_s)
+        tiles = [
+            (len(job.waiting), self._slots.lane_s(job.shape.pixels, self._seconds(job.shape.network))) for job in jobs
+        ]
+        busy_s = sum(seconds for seconds, _ in self._slots.stage(now=now).lanes)
+        return (busy_s + sum(count * seconds for count, seconds in tiles)) / self._slots.lanes
 
     def is_hopeless(self, job: Job, *, now: float) -> bool:
         """Whether it cannot meet its deadline, even if it had the device for itself."""
-        if job.deadline is None or not self._costs.is_fitted(job.shape.network):
+        network = job.shape.network
+        if job.deadline is None or not self._costs.is_fitted(network):
             return False
-        return now + self._alone_s(job.demand) / DOUBT > job.deadline
+        alone_s = self._slots.alone_s(len(job.waiting), job.shape.pixels, self._seconds(network))
+        return now + alone_s / DOUBT > job.deadline
 
-    def _load(self, demand: Demand) -> Load:
-        return Load(
-            demand.queue_class,
-            demand.tiles,
-            tile_effort=demand.tile_pixels * demand.network.macs_per_pixel,
-            tile_s=self._slots.lane_s(demand.tile_pixels, self._seconds(demand)),
-        )
-
-    def _alone_s(self, demand: Demand) -> float:
-        return self._slots.alone_s(demand.tiles, demand.tile_pixels, self._seconds(demand))
-
-    def _seconds(self, demand: Demand) -> Seconds:
-        return partial(self._costs.seconds, demand.network)
+    def _seconds(self, network: Network) -> Seconds:
+        return partial(self._costs.seconds, network)

@@ -12,6 +12,7 @@ from typing import Protocol
 from service.batches import Batch
 from service.costs import Way
 from service.memory_cap import MemoryCap
+from service.rehearsal import Stage
 from service.turns import BATCH_SIZES, Turns
 from service.work import Job
 
@@ -52,8 +53,12 @@ class Slots(Protocol):
 
     # --- what is to be expected
 
-    def entry(self, effort: float, *, now: float) -> tuple[float, Way]:
-        """Seconds until a tile of such effort could begin, if nobody else waited, and how it would be run."""
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs."""
+
+    def stage(self, *, now: float) -> Stage:
+        """What runs, and until when."""
 
     def lane_s(self, pixels: int, seconds: Seconds) -> float:
         """What a tile of so many pixels costs a lane where many wait."""
@@ -124,10 +129,16 @@ class Pipeline:
         self._cap.ran_out(batch.pixels)
         return len(batch.units) > 1
 
-    def entry(self, effort: float, *, now: float) -> tuple[float, Way]:
-        """After what runs and what is ready."""
-        ahead = [batch for batch in (self._running, self._ready) if batch is not None]
-        return sum(max(batch.ends_at - now, 0.0) for batch in ahead), "batch"
+    @property
+    def is_idle(self) -> bool:
+        """A batch that is ready will run at once."""
+        return self._running is None and self._ready is None
+
+    def stage(self, *, now: float) -> Stage:
+        """One lane, and no express: a GPU runs one batch at a time."""
+        running = self._running
+        lane = (0.0, 0.0) if running is None else (max(running.ends_at - now, 0.0), running.effort)
+        return Stage([lane], express_s=None, express_ratio=1.0)
 
     def lane_s(self, pixels: int, seconds: Seconds) -> float:
         """Its part of a full batch."""

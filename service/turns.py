@@ -10,6 +10,7 @@ they were its own. What has been paid stands on an account; the clock is what ev
 Who comes new has paid as much as the clock says: time spent elsewhere earns nothing.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -66,6 +67,11 @@ class Request:
         """What the clock of its class says when it can pay for its next tile."""
         return self.paid + self.shape.effort
 
+    def tiles_until(self, clock: float) -> tuple[float, float]:
+        """How many tiles it will have paid for when the clock says that: of those that wait, and if it went on."""
+        affordable = math.floor(max(clock - self.paid, 0.0) / self.shape.effort)
+        return min(affordable, len(self.waiting)), affordable
+
 
 R = TypeVar("R", bound=Request)
 
@@ -77,6 +83,20 @@ class Unit(Generic[R]):
     request: R
     plane: Plane
     tile: Tile
+
+
+@dataclass(frozen=True)
+class Ahead(Generic[R]):
+    """How many tiles of a request go before a newcomer's last.
+
+    At least: if nobody else comes. At most: if everybody who gets done is replaced by one of their kind. Their dues are
+    counted from `paid` on.
+    """
+
+    request: R
+    paid: float
+    least: float
+    most: float
 
 
 class _Line(Generic[R]):
@@ -144,6 +164,32 @@ class Turns(Generic[R]):
             company = [request for request in company if request.waiting]
             following = self._next(company)
         return units
+
+    def clock(self, queue_class: QueueClass) -> float:
+        """What a newcomer of the class begins with."""
+        return self._lines[queue_class].clock
+
+    def ahead(self, queue_class: QueueClass, effort: float) -> "list[Ahead[R]]":
+        """Whose tiles will go before the last of a newcomer with so much `effort` in all."""
+        mine = self._lines[queue_class]
+        found = [Ahead(request, request.paid, *request.tiles_until(mine.clock + effort)) for request in mine.requests]
+        start = mine.paid if mine.requests else max(mine.paid, self._clock)
+        least, most = (
+            effort + sum(counts * each.request.shape.effort for each, counts in zip(found, extreme, strict=True))
+            for extreme in ([each.least for each in found], [each.most for each in found])
+        )
+        for line in self._lines.values():
+            if line is mine or not line.requests:
+                continue
+            waiting = sum(len(request.waiting) * request.shape.effort for request in line.requests)
+            shares = [
+                max(start + work / mine.weight - line.paid, 0.0) * line.weight / waiting for work in (least, most)
+            ]
+            found += [
+                Ahead(request, mine.clock, min(shares[0], 1.0) * len(request.waiting), shares[1] * len(request.waiting))
+                for request in line.requests
+            ]
+        return found
 
     def give_back(self, unit: Unit[R]) -> None:
         """A tile that was taken and could not be run waits again, before the others of its request, unpaid."""

@@ -54,6 +54,11 @@ class Demand:
     tile_pixels: int
     queue_class: QueueClass = "interactive"
 
+    @property
+    def effort(self) -> float:
+        """What it counts in turns."""
+        return self.tiles * self.tile_pixels * self.network.macs_per_pixel
+
 
 @dataclass(frozen=True)
 class WorkStats:

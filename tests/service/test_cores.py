@@ -160,7 +160,7 @@ def test_a_small_tile_does_not_wait_for_large_ones_but_the_next_small_one_for_it
         bench.submit("same", side=64)
         bench.submit("x", side=32)
         bench.submit("y", side=32)
-        bench.submit("nearly", side=33)
+        bench.submit("nearly", side=46)
         assert bench.take() == ["x^"]
         assert bench.end("x^") == ["y^"]
 
@@ -274,18 +274,22 @@ def test_alone_a_work_takes_its_rounds_on_one_thread_each_and_the_remainder_on_a
     assert Cores(cores).alone_s(tiles, 1000, seconds) == expected
 
 
-def test_a_tile_begins_at_once_beside_large_ones_or_when_the_first_core_is_free(sessions: Sessions) -> None:
+def test_the_stage_says_when_each_core_and_the_express_should_be_free(sessions: Sessions) -> None:
     async def test() -> None:
         bench = on(sessions, 2)
-        effort = TileShape(sessions["nearest"], TILE, TILE).effort
-        assert bench.cores.entry(effort, now=50.0) == (0.0, "spread")
-        bench.submit("a", tiles=2, side=64)
+        effort = TileShape(sessions["nearest"], 64, 64).effort
+        assert bench.cores.is_idle
+        assert bench.cores.stage(now=50.0).lanes == [(0.0, 0.0)] * 2
+        bench.submit("a", side=64)
         bench.take()
-        first, second = bench.running["a"], next(iter(bench.cores._running))  # type: ignore[attr-defined]
-        first.ends_at, second.ends_at = 57.0, 53.0
-        assert bench.cores.entry(effort, now=50.0) == (0.0, "express")
-        assert bench.cores.entry(2 * effort, now=50.0) == (3.0, "single")
-        bench.end("a")
-        assert bench.cores.entry(2 * effort, now=50.0) == (0.0, "single")
+        bench.running["a!"].ends_at = 57.0
+        assert bench.cores.stage(now=50.0).lanes == [(7.0, effort)] * 2  # it has both
+        assert bench.cores.stage(now=60.0).lanes == [(0.0, effort)] * 2  # late, and due at any moment
+        bench.submit("x", side=32)
+        assert bench.take() == ["x^"]
+        bench.running["x^"].ends_at = 51.0
+        stage = bench.cores.stage(now=50.0)
+        assert (stage.lanes, stage.express_s) == ([(7.0, effort)] * 2, 1.0)
+        assert not bench.cores.is_idle
 
     run(test())

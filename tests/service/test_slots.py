@@ -235,17 +235,19 @@ def test_alone_a_work_takes_as_few_batches_as_may_be() -> None:
     assert slots.lane_s(TILE_PIXELS, seconds) == 9 / 8
 
 
-def test_a_batch_begins_after_the_one_that_runs_and_the_one_that_is_ready(sessions: Sessions) -> None:
+def test_the_stage_is_one_lane_with_what_runs(sessions: Sessions) -> None:
     async def test() -> None:
         slots, turns = gpu(tiles=1), Turns[Job]()
-        assert slots.entry(1.0, now=50.0) == (0.0, "batch")
+        assert slots.is_idle
         turns.join(Job(strip(sessions["nearest"], tiles=2, name="r"), now=50.0))
         running = slots.take(turns)
         assert running is not None
+        assert not slots.is_idle  # it is ready
         slots.start(running, turns)
-        ready = slots.take(turns)
-        assert ready is not None
-        running.ends_at, ready.ends_at = 53.0, 0.0
-        assert slots.entry(1.0, now=50.0) == (3.0, "batch")
+        running.ends_at = 53.0
+        stage = slots.stage(now=50.0)
+        assert (stage.lanes, stage.express_s) == ([(3.0, running.effort)], None)
+        slots.end(running)
+        assert slots.is_idle
 
     run(test())

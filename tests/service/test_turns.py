@@ -208,3 +208,41 @@ def test_nobody_waits_longer_than_their_share_and_a_tile_of_each_other(
     class_cost = (mine.shape.pixels + peers + 36 * 2) / WEIGHTS[kind]
     elsewhere = sum(weight * class_cost for name, weight in WEIGHTS.items() if name != kind)
     assert waited <= peers + elsewhere + sum(8 * h for _, _, h in others)
+
+
+# --- who goes before a newcomer's last tile
+
+
+@given(
+    before=st.integers(0, 20),
+    others=st.lists(st.tuples(CLASSES, st.integers(1, 12), st.integers(1, 9)), min_size=1, max_size=8),
+    mine=st.tuples(CLASSES, st.integers(1, 12), st.integers(1, 9)),
+)
+def test_who_is_said_to_be_ahead_goes_before_within_a_tile_or_what_is_left_of_a_class(
+    session: Session,
+    before: int,
+    others: list[tuple[QueueClass, int, int]],
+    mine: tuple[QueueClass, int, int],
+) -> None:
+    turns = line(*(Named(str(i), session, tiles=t, height=4 * h, queue_class=k) for i, (k, t, h) in enumerate(others)))
+    for _ in range(before):
+        if turns:
+            take(turns)
+    kind, tiles, height = mine
+    newcomer = Named("z", session, tiles=tiles, height=4 * height, queue_class=kind)
+    ahead = turns.ahead(kind, tiles * newcomer.shape.effort)
+    turns.join(newcomer)
+    taken: Counter[str] = Counter()
+    while newcomer.waiting:
+        taken[take(turns)] += 1
+    for each in ahead:
+        assert each.least <= each.most
+        if each.request.queue_class == kind:
+            assert taken[each.request.name] in (each.least - 1, each.least)  # a tie may go to the newcomer
+    # Of other classes only the sum is known: within the largest tiles of all, for each turn that a class takes.
+    for name in set(WEIGHTS) - {kind}:
+        rivals = [each for each in ahead if each.request.queue_class == name]
+        expected = sum(each.least * each.request.shape.effort for each in rivals)
+        found = sum(taken[each.request.name] * each.request.shape.effort for each in rivals)
+        largest = max((each.request.shape.effort for each in ahead), default=0.0) + newcomer.shape.effort
+        assert abs(found - expected) <= 2 * largest * (1 + WEIGHTS[name] / WEIGHTS[kind])
