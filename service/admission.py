@@ -3,16 +3,16 @@
 Nothing waits here: a full service says 429 at once, with the time after which there should be room (Retry-After).
 """
 
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from service.codecs import EncodeOptions, ImageHeader, predicted_encoder_bytes
 from service.errors import Draining, NotReady, OutputTooLarge, Overloaded, ServiceError
 from service.reduction import reduction_bytes
 
-FIRST_GUESS_MACS_PER_S = 1e11  # two cores of a server; corrected by the first answer
 LONGEST_RETRY_S = 300.0  # beyond that the prediction says nothing, and a client should ask again
-NEWEST_WEIGHT = 0.3  # of the newest measurement in the running mean of the speed
 
 
 class Readiness:
@@ -49,33 +49,34 @@ class Permit:
     def __init__(self, admission: "Admission", *, body_bytes: int) -> None:
         self._admission = admission
         self.bytes = body_bytes
-        self.macs = 0
+        self.ends_at: float | None = None  # not known, as while the body is read
 
-    def reserve(self, *, peak_bytes: int, macs: int) -> None:
-        """Take room for `peak_bytes` at most, in place of what is held, and for `macs` multiply-accumulates.
+    def reserve(self, *, peak_bytes: int, seconds: float | None) -> None:
+        """Take room for `peak_bytes` at most, in place of what is held, for so many seconds as predicted, if known.
 
         Raises OutputTooLarge if there could never be that much room, Overloaded if there is not now.
         """
-        self._admission.check_room(peak_bytes, held_bytes=self.bytes)
-        self.bytes, self.macs = peak_bytes, macs
+        self._admission.check_room(peak_bytes, permit=self)
+        self.bytes = peak_bytes
+        self.ends_at = None if seconds is None else self._admission.clock() + seconds
 
     def shrink(self, *, held_bytes: int) -> None:
         """The work is done: the request holds only `held_bytes` until its answer has been sent."""
-        self.bytes, self.macs = min(held_bytes, self.bytes), 0
+        self.bytes, self.ends_at = min(held_bytes, self.bytes), self._admission.clock()
 
 
 class Admission:
-    """Counts requests, predicted bytes and predicted work in flight. Belongs to the event loop's thread.
+    """Counts requests and predicted bytes in flight, and knows when they should end. Of the event loop's thread.
 
     `max_requests` bounds the requests in flight, from before their bodies are read until their answers are sent;
     `max_bytes` bounds the sum of what they hold, each at its predicted peak.
     """
 
-    def __init__(self, *, max_requests: int, max_bytes: int) -> None:
+    def __init__(self, *, max_requests: int, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self._max_requests = max_requests
         self._max_bytes = max_bytes
         self._permits: set[Permit] = set()
-        self._macs_per_s = FIRST_GUESS_MACS_PER_S
 
     @property
     def requests(self) -> int:
@@ -90,9 +91,8 @@ class Admission:
     @contextmanager
     def enter(self, *, body_bytes: int) -> Iterator[Permit]:
         """A place for one request, and room for its body, while the block runs. Raises Overloaded."""
-        if self.requests >= self._max_requests:
-            raise self._overloaded("requests in flight", limit=self._max_requests, actual=self.requests + 1)
-        self.check_room(body_bytes, held_bytes=0)
+        self.check_place()
+        self.check_room(body_bytes, permit=None)
         permit = Permit(self, body_bytes=body_bytes)
         self._permits.add(permit)
         try:
@@ -100,37 +100,57 @@ class Admission:
         finally:
             self._permits.remove(permit)
 
-    def check_room(self, wanted_bytes: int, *, held_bytes: int) -> None:
-        """Raises OutputTooLarge or Overloaded unless a request that holds `held_bytes` may have `wanted_bytes`."""
+    def check_place(self) -> None:
+        """Raises Overloaded if there is no place for one more request."""
+        if self.requests >= self._max_requests:
+            raise _overloaded(
+                "requests in flight",
+                limit=self._max_requests,
+                actual=self.requests + 1,
+                retry_after_s=self._until(lambda left: len(left) < self._max_requests, self._permits),
+            )
+
+    def check_room(self, wanted_bytes: int, *, permit: Permit | None) -> None:
+        """Raises OutputTooLarge or Overloaded unless the request may have `wanted_bytes` in place of what it holds."""
         if wanted_bytes > self._max_bytes:
             raise OutputTooLarge(
                 f"The request needs about {wanted_bytes} bytes of memory, and the limit is {self._max_bytes}.",
                 members={"limit": self._max_bytes, "actual": wanted_bytes},
             )
-        total = self.bytes - held_bytes + wanted_bytes
+        others = self._permits - {permit}
+        total = wanted_bytes + sum(other.bytes for other in others)
         if total > self._max_bytes:
-            raise self._overloaded("bytes needed at once", limit=self._max_bytes, actual=total)
-
-    def predicted_s(self, macs: int) -> float:
-        """Seconds that `macs` multiply-accumulates should take, by the speed measured so far."""
-        return macs / self._macs_per_s
+            raise _overloaded(
+                "bytes needed at once",
+                limit=self._max_bytes,
+                actual=total,
+                retry_after_s=self._until(
+                    lambda left: wanted_bytes + sum(other.bytes for other in left) <= self._max_bytes, others
+                ),
+            )
 
     def drain_s(self) -> float:
-        """Seconds until the work in flight should be done, by the speed measured so far."""
-        macs = sum(permit.macs for permit in self._permits)
-        return min(self.predicted_s(macs), LONGEST_RETRY_S)
+        """Seconds until all requests in flight should have been answered."""
+        now = self.clock()
+        return max((max((permit.ends_at or now) - now, 0.0) for permit in self._permits), default=0.0)
 
-    def learn(self, *, macs: int, seconds: float) -> None:
-        """`macs` multiply-accumulates took `seconds` on the device: correct the speed."""
-        if macs > 0 and seconds > 0:
-            self._macs_per_s += NEWEST_WEIGHT * (macs / seconds - self._macs_per_s)
+    def _until(self, has_room: Callable[[list[Permit]], bool], permits: Collection[Permit]) -> float:
+        """Seconds until so many of them should have ended that there is room; last those of which nobody knows."""
+        now = self.clock()
+        left = sorted(permits, key=lambda permit: math.inf if permit.ends_at is None else permit.ends_at)
+        wait_s = 0.0
+        while left and not has_room(left):
+            permit = left.pop(0)
+            wait_s = max(wait_s, (permit.ends_at or now) - now)
+        return min(wait_s, LONGEST_RETRY_S)
 
-    def _overloaded(self, what: str, *, limit: int, actual: int) -> Overloaded:
-        return Overloaded(
-            f"The service is full: {actual} {what}, and the limit is {limit}. Come back later.",
-            members={"limit": limit, "actual": actual},
-            retry_after_s=self.drain_s(),
-        )
+
+def _overloaded(what: str, *, limit: int, actual: int, retry_after_s: float) -> Overloaded:
+    return Overloaded(
+        f"The service is full: {actual} {what}, and the limit is {limit}. Come back later.",
+        members={"limit": limit, "actual": actual},
+        retry_after_s=retry_after_s,
+    )
 
 
 def predicted_peak_bytes(

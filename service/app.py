@@ -24,6 +24,7 @@ from service.cores import Cores
 from service.costs import Costs
 from service.envelope import Envelope
 from service.errors import MethodNotAllowed
+from service.estimates import Estimator
 from service.frames.network import FrameNetwork
 from service.frames.parts import FrameLimits
 from service.frames.stream import ClipLimits, ClipUpscaler
@@ -37,7 +38,7 @@ from service.orders import UpscaleLimits
 from service.problems import from_framework, from_validation, shorten
 from service.processors import usable_cores
 from service.registry import Registry
-from service.routes import degrade, documentation, frames, health, index, jobs, models, page, upscale
+from service.routes import degrade, documentation, estimate, frames, health, index, jobs, models, page, upscale
 from service.scheduler import Scheduler
 from service.settings import Settings
 from service.slots import Pipeline, Slots
@@ -71,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     _assemble(app, settings)
     watch(app.state, version=version)
-    for router in (index, page, upscale, frames, degrade, jobs, models, health, documentation):
+    for router in (index, page, upscale, frames, degrade, estimate, jobs, models, health, documentation):
         app.include_router(router.router)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # FastAPI's own way
     if app.state.keys is not None:
@@ -102,10 +103,13 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
     state.slots = _slots(state.registry, settings, threads=threads)
     state.costs = Costs(cores=threads)
     state.scheduler = Scheduler(state.slots, costs=state.costs, observer=counted_by(state.metrics))
+    state.estimator = Estimator(
+        state.scheduler, state.costs, max_tile=settings.max_tile, max_queue_s=settings.max_queue_s
+    )
     state.upscaler = Upscaler(
         state.registry,
         state.scheduler,
-        admission=state.admission,
+        estimator=state.estimator,
         threads=state.threads,
         limits=UpscaleLimits(
             image=ImageLimits(max_input_pixels=settings.max_input_pixels, max_side=settings.max_side),
@@ -115,7 +119,7 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
     )
     state.clips = ClipUpscaler(
         state.registry,
-        FrameNetwork(state.scheduler, state.admission),
+        FrameNetwork(state.scheduler),
         state.threads,
         ClipLimits(
             frames=FrameLimits(

@@ -22,7 +22,7 @@ ServiceError                        an answer to the caller, rendered as RFC 945
 |- Unprocessable           422      understood, and refused
 |  |- BadParameter  UnsupportedScale  UndecodableImage  UnsupportedPixels  TooManyPixels  OutputTooLarge
 |  |- AnimatedImage  AlphaNotRepresentable  FloatUnsupported  EnsembleUnsupported  WrongSize
-|  |- WrongEndpoint  IdempotencyKeyReused  FrameMismatch
+|  |- WrongEndpoint  IdempotencyKeyReused  FrameMismatch  TooLargeForSync
 |- Overloaded              429      healthy but full: come back after `retry_after_s`
 |- QuotaExceeded           429      the key's own limit
 |- ClientClosed            499      logged and counted only: nobody is there to read it
@@ -226,6 +226,10 @@ class IdempotencyKeyReused(Unprocessable):
 
 class FrameMismatch(Unprocessable):
     code, title = "frame-mismatch", "The frame is of another size or depth than the clip"
+
+
+class TooLargeForSync(Unprocessable):
+    code, title = "too-large-for-sync", "The answer would not be ready in time"
 
 
 class Overloaded(ServiceError):

@@ -89,7 +89,10 @@ class Metrics:
             "sr_padding_pixels", "Pixels that networks saw beyond those of the pictures: halos and overlap", "model"
         )
         self._estimates = self._histogram(
-            "sr_estimate_error_ratio", "Predicted over measured seconds of inference", RATIOS, "model"
+            "sr_estimate_error_ratio",
+            "Predicted over real seconds of a request, once admitted",
+            RATIOS,
+            "model",
         )
 
     def _make_batch_instruments(self) -> None:
@@ -177,7 +180,7 @@ class Metrics:
         if outcome.code == "deadline-exceeded":
             self._cancellations.labels("deadline").inc()
         if outcome.status == HTTPStatus.OK and model:
-            self._count_picture(model, facts, infer_s=record.times.seconds.get("infer", 0.0))
+            self._count_picture(model, facts)
 
     def refused_by_protocol(self, status: int, code: str, *, reason: str | None = None) -> None:
         """What came was no HTTP, so that no request came of it; `reason` where it was too much of it."""
@@ -189,7 +192,7 @@ class Metrics:
         """A request began, and its head did not come in time; nobody was answered."""
         self._rejections.labels("slow").inc()
 
-    def _count_picture(self, model: str, facts: dict[str, object], *, infer_s: float) -> None:
+    def _count_picture(self, model: str, facts: dict[str, object]) -> None:
         for fact, counter in (
             ("input_pixels", self._input_pixels),
             ("output_pixels", self._output_pixels),
@@ -198,9 +201,9 @@ class Metrics:
             pixels = facts.get(fact)
             if isinstance(pixels, int):
                 counter.labels(model).inc(pixels)
-        predicted_s = facts.get("predicted_s")
-        if isinstance(predicted_s, float) and infer_s > 0:
-            self._estimates.labels(model).observe(predicted_s / infer_s)
+        predicted_s, taken_s = facts.get("predicted_s"), facts.get("taken_s")
+        if isinstance(predicted_s, float) and isinstance(taken_s, float) and taken_s > 0:
+            self._estimates.labels(model).observe(predicted_s / taken_s)
 
     def _known(self, model: object) -> str:
         return model if isinstance(model, str) and model in self._models else ""

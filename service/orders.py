@@ -126,12 +126,6 @@ class Order:
         """Whether the caller wants fewer pixels than the network answers."""
         return self.network_size != (self.target.height, self.target.width)
 
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of the network on colour and, upward, alpha; without the tiles' halos."""
-        planes = 2 if self.header.has_alpha and self.params.direction == "up" else 1
-        return self.graph.macs(planes * self.header.pixels, ensemble=self.params.ensemble)
-
     def peak_bytes(self, *, body_bytes: int) -> int:
         """Memory at most, the network's own excepted."""
         height, width = self.network_size

@@ -93,11 +93,17 @@ class Settings(BaseSettings):
     max_jobs_bytes: PositiveInt = Field(
         32 * 1024 * MIB, description="Bytes of all jobs' files; the oldest results go when a new job needs the room"
     )
+    max_queue_s: PositiveFloat = Field(
+        30.0, description="Seconds that a request may be predicted to wait for others; above, it is refused"
+    )
     max_head_bytes: PositiveInt = Field(64 * 1024, description="Bytes of a request line with its headers")
 
     # How long it waits
     head_timeout_s: PositiveFloat = Field(15.0, description="Seconds in which a request's headers must come")
     body_timeout_s: PositiveFloat = Field(30.0, description="Seconds in which a request's body must come")
+    deadline_s: PositiveFloat = Field(
+        60.0, description="Seconds from a request's head to its answer; callers may ask for less. Jobs have no deadline"
+    )
     send_timeout_s: PositiveFloat = Field(
         60.0, description="Seconds after which a client that takes nothing of its answer is dropped"
     )

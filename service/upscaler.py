@@ -3,13 +3,14 @@
 A degradation goes the same way, to fewer pixels.
 """
 
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from service.admission import Admission, Permit
+from service.admission import Permit
 from service.body import Upload
 from service.codecs import (
     MEDIA_TYPES,
@@ -22,7 +23,9 @@ from service.codecs import (
     encode,
     read_header,
 )
+from service.deadlines import Deadline
 from service.ensemble import RUNS
+from service.estimates import Estimator
 from service.etag import is_named
 from service.orders import Order, UpscaleLimits, UpscaleParams
 from service.planes import Pixels, Plane, plan_for
@@ -66,6 +69,7 @@ class UpscaleRequest:
     record: RequestRecord
     progress: TileCount | None = None
     queue_class: QueueClass = "interactive"
+    deadline: Deadline | None = None
 
 
 @dataclass(frozen=True)
@@ -86,21 +90,22 @@ class Upscaler:
         registry: Registry,
         scheduler: Scheduler,
         *,
-        admission: Admission,
+        estimator: Estimator,
         threads: CodecThreads,
         limits: UpscaleLimits,
     ) -> None:
         self._registry = registry
         self._scheduler = scheduler
-        self._admission = admission
+        self._estimator = estimator
         self._threads = threads
-        self._limits = limits
+        self.limits = limits
 
     async def answer(self, request: UpscaleRequest) -> UpscaleAnswer:
         """The picture of the request's body, enlarged or degraded; or word that the caller has that (If-None-Match).
 
         Raises whatever ServiceError is the caller's fault or ours, cheapest first: model, scale, format, body,
-        header, limits, room, pixels, network, result. A client that goes away ends it within one batch.
+        header, limits, time, room, pixels, network, result. A client that goes away ends it within one batch, and
+        so does the deadline.
         """
         params = request.params
         model = self._registry.get(params.model)
@@ -109,7 +114,8 @@ class Upscaler:
         request.record.facts |= {"model": params.model, "format": options.format} | _known_scale(model, params)
         with request.record.times.stage("read"):
             upload = await request.body.read()
-        return await request.body.while_connected(self._answer(upload, model, options, request))
+        work = self._answer(upload, model, options, request)
+        return await request.body.while_connected(request.deadline.enforce(work) if request.deadline else work)
 
     async def _answer(
         self, upload: Upload, model: ServedModel, options: EncodeOptions, request: UpscaleRequest
@@ -117,26 +123,39 @@ class Upscaler:
         record, params, media_type = request.record, request.params, MEDIA_TYPES[options.format]
         with record.times.stage("decode"):
             order = await self._order(upload, model, options, request)
-            etag = await self._threads.run(order.etag, upload.content, max_tile=self._limits.max_tile)
+            etag = await self._threads.run(order.etag, upload.content, max_tile=self.limits.max_tile)
             if is_named(etag, params.if_none_match):
                 return UpscaleAnswer(b"", media_type, _cache_headers(etag, params), is_known=True)
-            request.permit.reserve(peak_bytes=order.peak_bytes(body_bytes=len(upload.content)), macs=order.macs)
+            admitted_at = self._admit(order, request, body_bytes=len(upload.content))
             session = await self._threads.run(order.graph.session_for, bits=order.header.bits, ensemble=params.ensemble)
+            started = time.monotonic()
             source = await self._threads.run(_decode, upload.content, order)
+            self._estimator.decoded(order, time.monotonic() - started)
         image, stats = await self._run(source, session, request)
         del source  # before the encoder takes its share of memory
         with record.times.stage("encode"):
+            started = time.monotonic()
             if order.is_reduced:
                 size = order.target
                 image = await self._threads.run(reduced, image, height=size.height, width=size.width)
             content = await self._threads.run(encode, image, options)
+            self._estimator.encoded(order, time.monotonic() - started)
         request.permit.shrink(held_bytes=len(content))
         record.facts |= {
             "tiles": stats.tiles,
             "output_pixels": order.target.height * order.target.width,
             "answer_bytes": len(content),
+            "taken_s": round(time.monotonic() - admitted_at, 6),
         }
         return UpscaleAnswer(content, media_type, _headers(order, stats) | _cache_headers(etag, params))
+
+    def _admit(self, order: Order, request: UpscaleRequest, *, body_bytes: int) -> float:
+        """When it was let in. Raises TooLargeForSync, OutputTooLarge, Overloaded."""
+        estimate = self._estimator.estimate(order, body_bytes=body_bytes, queue_class=request.queue_class)
+        self._estimator.check(estimate, request.deadline)
+        request.permit.reserve(peak_bytes=estimate.peak_bytes, seconds=estimate.total_s)
+        request.record.facts["predicted_s"] = round(estimate.total_s, 6)
+        return time.monotonic()
 
     async def check(self, upload: Upload, params: UpscaleParams) -> ImageHeader:
         """The picture's header, if `answer` would take it as far as headers tell; raises as that."""
@@ -145,7 +164,7 @@ class Upscaler:
         options = params.options()
         header = await self._threads.run(read_header, upload.content)
         check_media_type(upload.media_type, header)
-        Order.of(header, model, options, params, self._limits)
+        Order.of(header, model, options, params, self.limits)
         return header
 
     async def _order(
@@ -158,7 +177,7 @@ class Upscaler:
             "body_bytes": len(upload.content),
         }
         check_media_type(upload.media_type, header)
-        order = Order.of(header, model, options, request.params, self._limits)
+        order = Order.of(header, model, options, request.params, self.limits)
         request.record.facts |= {"scale": order.target.scale}
         return order
 
@@ -174,16 +193,13 @@ class Upscaler:
         exact = request.params.tiling == "exact"
         work = Work(
             session=session,
-            plan=plan_for(manifest, height, width, exact=exact, max_tile=self._limits.max_tile),
+            plan=plan_for(manifest, height, width, exact=exact, max_tile=self.limits.max_tile),
             planes=planes,
             request_id=request.record.request_id,
             queue_class=request.queue_class,
+            deadline=request.deadline.at if request.deadline else None,
         )
-        macs = manifest.macs(work.plan.pixels * len(planes))
-        request.record.facts |= {
-            "padding_pixels": (work.plan.pixels - height * width) * len(planes),
-            "predicted_s": round(self._admission.predicted_s(macs), 6),
-        }
+        request.record.facts["padding_pixels"] = (work.plan.pixels - height * width) * len(planes)
         if request.progress is not None:
             request.progress.expect(len(work.plan.tiles) * len(planes))
             for plane in planes:
@@ -191,7 +207,6 @@ class Upscaler:
         stats = await self._scheduler.run(work)
         request.record.times.add("queue", stats.queue_s)
         request.record.times.add("infer", stats.infer_s)
-        self._admission.learn(macs=macs, seconds=stats.infer_s)
         alpha = await self._threads.run(_answered_alpha, source, planes)
         return replace(source, colour=planes[0].output, alpha=alpha), stats
 

@@ -286,6 +286,13 @@ class FrameMismatch(Unprocessable):
     title = "The frame is of another size or depth than the clip"
 
 
+class TooLargeForSync(Unprocessable):
+    """The answer would not be ready in time."""
+
+    status, code, retryable = 422, "too-large-for-sync", False
+    title = "The answer would not be ready in time"
+
+
 class Overloaded(ProblemError):
     """The service is full."""
 
@@ -402,6 +409,7 @@ PROBLEMS: dict[str, type[ProblemError]] = {
     "quota-exceeded": QuotaExceeded,
     "range-not-satisfiable": RangeNotSatisfiable,
     "storage-full": StorageFull,
+    "too-large-for-sync": TooLargeForSync,
     "too-many-parts": TooManyParts,
     "too-many-pixels": TooManyPixels,
     "unauthenticated": Unauthenticated,

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.admission import Admission
 from service.frames.plane import WindowPlane
 from service.manifest import Manifest
 from service.planes import Pixels, Plane, plan_for
@@ -27,9 +26,8 @@ class NetworkChoice:
 class FrameNetwork:
     """One for the whole service."""
 
-    def __init__(self, scheduler: Scheduler, admission: Admission) -> None:
+    def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
-        self._admission = admission
 
     async def run(self, windows: Sequence[Sequence[Pixels]], choice: NetworkChoice) -> tuple[list[Pixels], WorkStats]:
         """An SR plane for the middle of each window, all of one size; several where a frame has an alpha channel.
@@ -47,7 +45,6 @@ class FrameNetwork:
             queue_class=choice.queue_class,
         )
         stats = await self._scheduler.run(work)
-        self._admission.learn(macs=manifest.macs(work.plan.pixels * len(planes)), seconds=stats.infer_s)
         return [plane.output for plane in planes], stats
 
 

@@ -215,7 +215,7 @@ class Clip:
         assert not isinstance(part.content, ServiceError)
         self._permit.reserve(
             peak_bytes=_peak_bytes(header, self.options, self.graph, frame_bytes=len(part.content)),
-            macs=IN_FLIGHT * facts.macs(header.pixels),
+            seconds=None,  # for how many frames are to come, nobody has said
         )
         return _Checked(part, header, session)
 

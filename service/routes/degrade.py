@@ -19,6 +19,7 @@ from service.routes.pictures import (
     PictureResponse,
     QualityField,
     TheBody,
+    TheDeadline,
     ThePermit,
     TilingField,
     picture_response,
@@ -64,7 +65,7 @@ ANSWER = picture_responses(
     "/degrade",
     summary="Degrade one picture",
     response_class=PictureResponse,
-    responses={**ANSWER, **problems(400, 404, 406, 408, 413, 415, 422, 429)},
+    responses={**ANSWER, **problems(400, 404, 406, 408, 413, 415, 422, 429, 504)},
     openapi_extra={"requestBody": REQUEST_BODY},
     dependencies=[Depends(known_parameters(DegradeQuery))],
 )
@@ -75,6 +76,7 @@ async def degrade(
     permit: ThePermit,
     upscaler: TheUpscaler,
     record: TheRecord,
+    deadline: TheDeadline,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Takes and gives what /upscale does. The degradation is learnt (Bulat et al. 2018), its noise drawn from `seed`.
@@ -88,5 +90,5 @@ async def degrade(
         accept=request.headers.get("accept"),
         if_none_match=if_none_match or (),
     )
-    order = UpscaleRequest(body, params, permit, record, queue_class=record.queue_class)
+    order = UpscaleRequest(body, params, permit, record, queue_class=record.queue_class, deadline=deadline)
     return picture_response(await upscaler.answer(order))

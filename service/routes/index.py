@@ -45,6 +45,7 @@ async def index(request: Request, response: Response, registry: TheRegistry, set
         links={
             "upscale": "/upscale",
             "degrade": "/degrade",
+            "estimate": "/estimate",
             "jobs": "/jobs",
             "models": "/models",
             "documentation": "/docs",

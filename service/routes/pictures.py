@@ -8,9 +8,11 @@ from pydantic import Field
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from service import deadlines
 from service.admission import Admission, Permit
 from service.body import FILE_FIELD, RequestBody
 from service.codecs import INPUT_FORMATS, MEDIA_TYPES, OUTPUT_FORMATS
+from service.deadlines import Deadline
 from service.routes.state import TheSettings
 from service.upscaler import UpscaleAnswer
 
@@ -78,6 +80,22 @@ async def _permit(request: Request, body: TheBody) -> AsyncIterator[Permit]:
 
 ThePermit = Annotated[Permit, Depends(_permit)]
 
+
+async def _deadline(
+    settings: TheSettings,
+    milliseconds: Annotated[
+        str | None,
+        Header(
+            alias=deadlines.HEADER,
+            description="Milliseconds after which the answer is of no use; the service has a deadline of its own. What "
+            "cannot be in time is refused at once, or given up when it turns out so",
+        ),
+    ] = None,
+) -> Deadline:
+    return Deadline.asked_for(milliseconds, limit_s=settings.deadline_s)
+
+
+TheDeadline = Annotated[Deadline, Depends(_deadline)]
 
 REQUEST_BODY = {
     "required": True,

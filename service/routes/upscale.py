@@ -17,6 +17,7 @@ from service.routes.pictures import (
     PictureResponse,
     QualityField,
     TheBody,
+    TheDeadline,
     ThePermit,
     TilingField,
     picture_response,
@@ -68,7 +69,7 @@ ANSWER = picture_responses(
     "/upscale",
     summary="Upscale one picture",
     response_class=PictureResponse,
-    responses={**ANSWER, **problems(400, 404, 406, 408, 413, 415, 422, 429)},
+    responses={**ANSWER, **problems(400, 404, 406, 408, 413, 415, 422, 429, 504)},
     openapi_extra={"requestBody": REQUEST_BODY},
     dependencies=[Depends(known_parameters(UpscaleQuery))],
 )
@@ -79,6 +80,7 @@ async def upscale(
     permit: ThePermit,
     upscaler: TheUpscaler,
     record: TheRecord,
+    deadline: TheDeadline,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Formats in: PNG, JPEG, WebP, AVIF, TIFF, BMP, known by their content. Alpha is upscaled by the network, 16 bits
@@ -90,5 +92,5 @@ async def upscale(
         accept=request.headers.get("accept"),
         if_none_match=if_none_match or (),
     )
-    order = UpscaleRequest(body, params, permit, record, queue_class=record.queue_class)
+    order = UpscaleRequest(body, params, permit, record, queue_class=record.queue_class, deadline=deadline)
     return picture_response(await upscaler.answer(order))

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from service.admission import Admission, Readiness, predicted_peak_bytes
+from service.admission import LONGEST_RETRY_S, Admission, Readiness, predicted_peak_bytes
 from service.codecs import EncodeOptions, ImageHeader, predicted_encoder_bytes
 from service.errors import Draining, NotReady, OutputTooLarge, Overloaded
 from service.reduction import reduction_bytes
@@ -34,7 +34,7 @@ def test_one_request_too_many_is_refused_and_leaves_no_trace() -> None:
 def test_a_request_that_fails_gives_its_place_and_room_back() -> None:
     admission = Admission(max_requests=1, max_bytes=100)
     with suppress(ZeroDivisionError), admission.enter(body_bytes=0) as permit:
-        permit.reserve(peak_bytes=90, macs=5)
+        permit.reserve(peak_bytes=90, seconds=5)
         _ = 1 / 0
     assert admission.requests == 0
     assert admission.bytes == 0
@@ -50,7 +50,7 @@ def test_bodies_being_read_count_too() -> None:
 def test_the_predicted_peak_replaces_the_body() -> None:
     admission = Admission(max_requests=9, max_bytes=100)
     with admission.enter(body_bytes=60) as permit:
-        permit.reserve(peak_bytes=100, macs=0)
+        permit.reserve(peak_bytes=100, seconds=0)
         assert admission.bytes == 100
         permit.shrink(held_bytes=30)
         assert admission.bytes == 30
@@ -59,36 +59,69 @@ def test_the_predicted_peak_replaces_the_body() -> None:
 def test_what_does_not_fit_now_is_overload_and_what_never_fits_is_the_requests_fault() -> None:
     admission = Admission(max_requests=9, max_bytes=100)
     with admission.enter(body_bytes=0) as first, admission.enter(body_bytes=0) as second:
-        first.reserve(peak_bytes=60, macs=0)
+        first.reserve(peak_bytes=60, seconds=0)
         with pytest.raises(Overloaded) as now:
-            second.reserve(peak_bytes=41, macs=0)
+            second.reserve(peak_bytes=41, seconds=0)
         with pytest.raises(OutputTooLarge) as never:
-            second.reserve(peak_bytes=101, macs=0)
-        second.reserve(peak_bytes=40, macs=0)
+            second.reserve(peak_bytes=101, seconds=0)
+        second.reserve(peak_bytes=40, seconds=0)
     assert now.value.members == {"limit": 100, "actual": 101}
     assert never.value.members == {"limit": 100, "actual": 101}
 
 
-def test_retry_after_is_the_work_in_flight_over_the_measured_speed() -> None:
-    admission = Admission(max_requests=1, max_bytes=100)
-    for _ in range(200):
-        admission.learn(macs=1_000, seconds=1.0)
-    with admission.enter(body_bytes=0) as permit:
-        permit.reserve(peak_bytes=0, macs=7_000)
-        with pytest.raises(Overloaded) as caught, admission.enter(body_bytes=0):
-            pytest.fail("it came in")
-        assert caught.value.retry_after_s == pytest.approx(7.0)
-        permit.shrink(held_bytes=0)
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def refused(admission: Admission, *, body_bytes: int = 0) -> Overloaded:
+    with pytest.raises(Overloaded) as caught, admission.enter(body_bytes=body_bytes):
+        pytest.fail("it came in")
+    return caught.value
+
+
+def test_retry_after_is_when_the_first_place_should_be_free() -> None:
+    clock = Clock()
+    admission = Admission(max_requests=2, max_bytes=100, clock=clock)
+    with admission.enter(body_bytes=0) as first, admission.enter(body_bytes=0) as second:
+        first.reserve(peak_bytes=0, seconds=50)
+        second.reserve(peak_bytes=0, seconds=7)
+        clock.now += 3
+        assert refused(admission).retry_after_s == pytest.approx(4)
+        assert admission.drain_s() == pytest.approx(47)
+        second.shrink(held_bytes=0)
+        assert refused(admission).retry_after_s == 0  # it is being sent
+        clock.now += 100
+        assert refused(admission).retry_after_s == 0  # late, and due at any moment
         assert admission.drain_s() == 0
 
 
-def test_a_model_that_costs_nothing_teaches_nothing() -> None:
-    admission = Admission(max_requests=1, max_bytes=100)
-    admission.learn(macs=0, seconds=1.0)
-    admission.learn(macs=10, seconds=0.0)
+def test_retry_after_is_when_as_many_have_ended_as_make_room() -> None:
+    admission = Admission(max_requests=9, max_bytes=100, clock=Clock())
+    with admission.enter(body_bytes=30) as a, admission.enter(body_bytes=30) as b, admission.enter(body_bytes=30) as c:
+        for permit, seconds in ((a, 50), (b, 7), (c, 20)):
+            permit.reserve(peak_bytes=30, seconds=seconds)
+        assert refused(admission, body_bytes=40).retry_after_s == pytest.approx(7)
+        assert refused(admission, body_bytes=41).retry_after_s == pytest.approx(20)
+        assert refused(admission, body_bytes=100).retry_after_s == pytest.approx(50)
+        with pytest.raises(Overloaded) as caught:
+            c.reserve(peak_bytes=90, seconds=1)  # its own 30 are not in its way, those of the others are
+        assert caught.value.retry_after_s == pytest.approx(50)
+
+
+def test_a_body_that_is_read_ends_nobody_knows_when() -> None:
+    admission = Admission(max_requests=1, max_bytes=100, clock=Clock())
+    with admission.enter(body_bytes=0):
+        assert refused(admission).retry_after_s == 0  # which is said as a second
+
+
+def test_no_prediction_goes_beyond_five_minutes() -> None:
+    admission = Admission(max_requests=1, max_bytes=100, clock=Clock())
     with admission.enter(body_bytes=0) as permit:
-        permit.reserve(peak_bytes=0, macs=10**11)
-        assert admission.drain_s() == pytest.approx(1.0)
+        permit.reserve(peak_bytes=0, seconds=1e6)
+        assert refused(admission).retry_after_s == LONGEST_RETRY_S
 
 
 EIGHT_BITS = ImageHeader("jpeg", 6000, 4000, 8, has_alpha=False, frames=1)

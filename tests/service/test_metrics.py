@@ -68,13 +68,13 @@ def test_a_refusal_for_want_of_room_time_or_right_has_a_reason() -> None:
 def test_pixels_and_the_prediction_are_counted_for_answers_only() -> None:
     metrics = metrics_of("edsr")
     facts: dict[str, Any] = {"model": "edsr", "input_pixels": 10, "output_pixels": 40, "padding_pixels": 3}
-    facts["predicted_s"] = 1.0
+    facts |= {"predicted_s": 1.0, "taken_s": 0.5}
     end(metrics, **facts)
     end(metrics, status=500, code="inference-failed", **facts)
     assert value(metrics, "sr_input_pixels_total", model="edsr") == 10
     assert value(metrics, "sr_output_pixels_total", model="edsr") == 40
     assert value(metrics, "sr_padding_pixels_total", model="edsr") == 3
-    assert value(metrics, "sr_estimate_error_ratio_sum", model="edsr") == 2.0  # 1 s predicted, 0.5 s measured
+    assert value(metrics, "sr_estimate_error_ratio_sum", model="edsr") == 2.0  # 1 s predicted, 0.5 s taken
 
 
 def test_a_client_that_left_and_a_deadline_that_passed_are_cancellations() -> None:
