@@ -32,6 +32,7 @@ from service.guard import Guard
 from service.jobs.book import JobBook, JobLimits
 from service.jobs.queue import JobQueue
 from service.jobs_picture import PictureTask
+from service.kept_answers import KeptAnswers
 from service.keys import KeyRing
 from service.metrics import Metrics
 from service.orders import UpscaleLimits
@@ -111,6 +112,7 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
         state.scheduler,
         estimator=state.estimator,
         threads=state.threads,
+        kept=KeptAnswers(max_bytes=settings.kept_answer_bytes),
         limits=UpscaleLimits(
             image=ImageLimits(max_input_pixels=settings.max_input_pixels, max_side=settings.max_side),
             max_output_pixels=settings.max_output_pixels,

@@ -41,7 +41,7 @@ class Guard:
         try:
             await self._app(scope, receive, _private(send))
         finally:
-            pixels = record.facts.get("input_pixels", 0)
+            pixels = record.facts.get("input_pixels", 0) if record.charged_pixels is None else record.charged_pixels
             quota.end(key.grants, pixels=pixels if isinstance(pixels, int) else 0, now=time.monotonic())
 
 

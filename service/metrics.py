@@ -88,6 +88,9 @@ class Metrics:
         self._padding_pixels = self._counter(
             "sr_padding_pixels", "Pixels that networks saw beyond those of the pictures: halos and overlap", "model"
         )
+        self._kept = self._counter("sr_kept_answers", "Requests for which a kept answer was looked for", "result")
+        for result in ("hit", "miss"):
+            self._kept.labels(result)
         self._estimates = self._histogram(
             "sr_estimate_error_ratio",
             "Predicted over real seconds of a request, once admitted",
@@ -201,6 +204,8 @@ class Metrics:
             pixels = facts.get(fact)
             if isinstance(pixels, int):
                 counter.labels(model).inc(pixels)
+        if "kept" in facts:
+            self._kept.labels("hit" if facts["kept"] else "miss").inc()
         predicted_s, taken_s = facts.get("predicted_s"), facts.get("taken_s")
         if isinstance(predicted_s, float) and isinstance(taken_s, float) and taken_s > 0:
             self._estimates.labels(model).observe(predicted_s / taken_s)

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     max_memory_bytes: PositiveInt = Field(
         2048 * MIB, description="Bytes that all requests in flight may need at their predicted peaks"
     )
+    kept_answer_bytes: NonNegativeInt = Field(
+        0, description="Bytes of answers kept for whoever asks the same with the same key; beside the above. 0: none"
+    )
     max_frames: PositiveInt = Field(100_000, description="Frames of one request to /upscale/frames")
     max_job_bytes: PositiveInt = Field(4096 * MIB, description="Bytes of the file of one job")
     max_jobs: PositiveInt = Field(1000, description="Jobs that wait or run")

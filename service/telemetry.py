@@ -51,6 +51,7 @@ class RequestRecord:
     times: StageTimes = field(default_factory=StageTimes)
     facts: dict[str, object] = field(default_factory=dict)  # model, scale, tiles, pixels, bytes
     queue_class: Literal["interactive", "frames", "jobs"] = "interactive"  # the key's, where there are keys
+    charged_pixels: int | None = None  # on the key's account; None: all input pixels
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from service.deadlines import Deadline
 from service.ensemble import RUNS
 from service.estimates import Estimator
 from service.etag import is_named
+from service.kept_answers import KeptAnswers
 from service.orders import Order, UpscaleLimits, UpscaleParams
 from service.planes import Pixels, Plane, plan_for
 from service.reduction import FILTER, box_mean, reduced
@@ -40,6 +41,7 @@ from service.work import Work, WorkStats
 
 T = TypeVar("T")
 
+CACHE_NAME = "srserve"  # of what keeps answers, in Cache-Status
 VERSION_LENGTH = 12  # hex digits: enough to tell any two weights apart
 
 
@@ -61,7 +63,10 @@ class TileCount(Protocol):
 
 @dataclass(frozen=True)
 class UpscaleRequest:
-    """One request under way: its body (unread), its wishes, its place in the service, and what is noted of it."""
+    """One request under way: its body (unread), its wishes, its place in the service, and what is noted of it.
+
+    `owner` is for whom its answer may be kept, and to whom it may have been given before; None: nobody.
+    """
 
     body: PictureSource
     params: UpscaleParams
@@ -70,6 +75,7 @@ class UpscaleRequest:
     progress: TileCount | None = None
     queue_class: QueueClass = "interactive"
     deadline: Deadline | None = None
+    owner: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,10 @@ class UpscaleAnswer:
     media_type: str
     headers: dict[str, str]
     is_known: bool = False
+
+    def told(self, cache_status: str) -> "UpscaleAnswer":
+        """With word of where it comes from (Cache-Status, RFC 9211)."""
+        return replace(self, headers=self.headers | {"Cache-Status": f"{CACHE_NAME}; {cache_status}"})
 
 
 class Upscaler:
@@ -92,12 +102,14 @@ class Upscaler:
         *,
         estimator: Estimator,
         threads: CodecThreads,
+        kept: "KeptAnswers[UpscaleAnswer]",
         limits: UpscaleLimits,
     ) -> None:
         self._registry = registry
         self._scheduler = scheduler
         self._estimator = estimator
         self._threads = threads
+        self._kept = kept
         self.limits = limits
 
     async def answer(self, request: UpscaleRequest) -> UpscaleAnswer:
@@ -121,11 +133,14 @@ class Upscaler:
         self, upload: Upload, model: ServedModel, options: EncodeOptions, request: UpscaleRequest
     ) -> UpscaleAnswer:
         record, params, media_type = request.record, request.params, MEDIA_TYPES[options.format]
+        record.charged_pixels = 0  # unless it is let in
         with record.times.stage("decode"):
             order = await self._order(upload, model, options, request)
             etag = await self._threads.run(order.etag, upload.content, max_tile=self.limits.max_tile)
             if is_named(etag, params.if_none_match):
                 return UpscaleAnswer(b"", media_type, _cache_headers(etag, params), is_known=True)
+            if (found := self._find(etag, request)) is not None:
+                return found
             admitted_at = self._admit(order, request, body_bytes=len(upload.content))
             session = await self._threads.run(order.graph.session_for, bits=order.header.bits, ensemble=params.ensemble)
             started = time.monotonic()
@@ -147,7 +162,8 @@ class Upscaler:
             "answer_bytes": len(content),
             "taken_s": round(time.monotonic() - admitted_at, 6),
         }
-        return UpscaleAnswer(content, media_type, _headers(order, stats) | _cache_headers(etag, params))
+        answer = UpscaleAnswer(content, media_type, _headers(order, stats) | _cache_headers(etag, params))
+        return self._keep(etag, answer, request)
 
     def _admit(self, order: Order, request: UpscaleRequest, *, body_bytes: int) -> float:
         """When it was let in. Raises TooLargeForSync, OutputTooLarge, Overloaded."""
@@ -155,7 +171,24 @@ class Upscaler:
         self._estimator.check(estimate, request.deadline)
         request.permit.reserve(peak_bytes=estimate.peak_bytes, seconds=estimate.total_s)
         request.record.facts["predicted_s"] = round(estimate.total_s, 6)
+        request.record.charged_pixels = order.header.pixels
         return time.monotonic()
+
+    def _find(self, etag: str, request: UpscaleRequest) -> UpscaleAnswer | None:
+        """The answer, if the same key was given it before and it was kept."""
+        found = self._kept.find(request.owner, etag) if request.owner is not None else None
+        if found is None:
+            return None
+        request.permit.shrink(held_bytes=len(found.content))
+        request.record.facts |= {"kept": True, "answer_bytes": len(found.content)}
+        return found.told("hit")
+
+    def _keep(self, etag: str, answer: UpscaleAnswer, request: UpscaleRequest) -> UpscaleAnswer:
+        if request.owner is None or not self._kept.is_on:
+            return answer
+        request.record.facts["kept"] = False
+        self._kept.keep(request.owner, etag, answer)
+        return answer.told("fwd=miss")
 
     async def check(self, upload: Upload, params: UpscaleParams) -> ImageHeader:
         """The picture's header, if `answer` would take it as far as headers tell; raises as that."""

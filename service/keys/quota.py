@@ -1,6 +1,7 @@
 """Quotas: what one key has under way, and the pixels that it has left. Belongs to the event loop's thread.
 
-Pixels are counted when a request ends, for only then they are known for certain: a key may begin a request while it has
+Pixels are counted when a request ends, for only then they are known for certain, and only of what was let in: neither
+refusals nor 304s nor kept answers cost any. A key may begin a request while it has
 any left, and one that took more waits until the debt is paid. Over time it gets what its grants say, no more.
 """
 

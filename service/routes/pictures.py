@@ -13,8 +13,10 @@ from service.admission import Admission, Permit
 from service.body import FILE_FIELD, RequestBody
 from service.codecs import INPUT_FORMATS, MEDIA_TYPES, OUTPUT_FORMATS
 from service.deadlines import Deadline
+from service.orders import UpscaleParams
 from service.routes.state import TheSettings
-from service.upscaler import UpscaleAnswer
+from service.telemetry import RequestRecord
+from service.upscaler import UpscaleAnswer, UpscaleRequest
 
 CHUNK_BYTES = 1 << 20  # of the answer, given to the server at a time: it waits for the client between two
 
@@ -50,6 +52,14 @@ class PictureResponse(Response):
             chunk = self.body[offset : offset + CHUNK_BYTES]
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def picture_request(
+    body: RequestBody, params: UpscaleParams, permit: Permit, record: RequestRecord, deadline: Deadline
+) -> UpscaleRequest:
+    """In the name of the key that it came with; where there are no keys, of nobody."""
+    owner = str(record.facts.get("key", ""))
+    return UpscaleRequest(body, params, permit, record, queue_class=record.queue_class, deadline=deadline, owner=owner)
 
 
 def picture_response(answer: UpscaleAnswer) -> Response:
@@ -126,6 +136,7 @@ _HEADERS = {
     "ETag": "Names this answer: the same picture, model, parameters and version give the same",
     "Cache-Control": "private, no-cache: for the caller's own cache, which asks again with If-None-Match",
     "Vary": "Accept, where it chose the format",
+    "Cache-Status": "Where answers are kept (RFC 9211): srserve; hit if this one was, srserve; fwd=miss if not",
     "Server-Timing": "Milliseconds of read, decode, queue, infer, encode",
 }
 

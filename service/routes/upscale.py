@@ -20,11 +20,11 @@ from service.routes.pictures import (
     TheDeadline,
     ThePermit,
     TilingField,
+    picture_request,
     picture_response,
     picture_responses,
 )
 from service.routes.state import TheRecord, TheUpscaler
-from service.upscaler import UpscaleRequest
 
 router = APIRouter(tags=["upscale"])
 
@@ -92,5 +92,4 @@ async def upscale(
         accept=request.headers.get("accept"),
         if_none_match=if_none_match or (),
     )
-    order = UpscaleRequest(body, params, permit, record, queue_class=record.queue_class, deadline=deadline)
-    return picture_response(await upscaler.answer(order))
+    return picture_response(await upscaler.answer(picture_request(body, params, permit, record, deadline)))
