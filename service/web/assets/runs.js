@@ -25,7 +25,7 @@ export class Run {
     this.parameters = { model, scale };
     const name = element("b", { textContent: picture.name });
     this.#bar.setAttribute("aria-label", `Progress of ${picture.name}, ${this.label}`);
-    this.row = element("li", {}, thumbnail(picture.bitmap), element("div", {}, name, ` ${this.label} `, this.#status), this.#buttons);
+    this.row = element("li", {}, thumbnail(picture.bitmap), element("div", {}, name, ` ${this.label} · `, this.#status), this.#buttons);
     this.#bar.className = "wide";
     this.row.append(this.#bar);
     this.#offer("Cancel", () => this.cancel());
@@ -92,7 +92,7 @@ export class Run {
 
   #finish() {
     const seconds = (performance.now() - this.#started) / 1000;
-    this.#end(`${this.bitmap.width} × ${this.bitmap.height}, in ${seconds.toFixed(1)} s`);
+    this.#end(`${this.bitmap.width} × ${this.bitmap.height}, in ${seconds.toFixed(1)}\u00a0s`);
     announce(`${this.picture.name}, ${this.label}: done.`);
     this.#offer("Compare", () => this.onDone(this), { "aria-label": `Compare ${this.picture.name}, ${this.label}` });
     const choice = element(
