@@ -5,6 +5,7 @@ import re
 import yaml
 
 from service.settings import MIB, Settings
+from srserve_client.aio.client import TIMEOUT_S as CLIENT_TIMEOUT_S
 from tests.conftest import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy" / "gateway"
@@ -32,8 +33,16 @@ def test_the_gateway_lets_through_what_the_service_takes() -> None:
     assert gateway_default("GATEWAY_MAX_FRAMES_BODY") == "0"
 
 
-def test_the_gateway_waits_longer_than_the_service_works() -> None:
-    assert directive_s("proxy_read_timeout") == 65
+def test_who_is_nearer_to_the_work_gives_up_first() -> None:
+    settings = Settings()
+    client_s, gateway_s = CLIENT_TIMEOUT_S, directive_s("proxy_read_timeout")
+    assert client_s > gateway_s > settings.deadline_s > settings.max_queue_s
+    assert (client_s, gateway_s, settings.deadline_s) == (70, 65, 60)
+    assert directive_s("proxy_send_timeout") == gateway_s
+    assert settings.deadline_s > settings.body_timeout_s
+
+
+def test_the_gateway_waits_for_heads_and_bodies_as_long_as_the_service() -> None:
     assert directive_s("client_header_timeout", "nginx.conf") == Settings().head_timeout_s
     assert directive_s("client_body_timeout", "nginx.conf") == Settings().body_timeout_s
 
