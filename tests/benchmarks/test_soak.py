@@ -1,4 +1,4 @@
-"""What the soak sends: every good request is answered, every bad one refused, and what is promised is judged by both."""
+"""What the soak sends: good requests are answered, bad ones refused, and what is promised is judged by both."""
 
 import random
 import shutil
