@@ -60,7 +60,7 @@ gpu-image:  ## build the GPU image (3 GB) and try it as far as it goes without a
 
 lock: .venv/bin/python  ## pin and hash what the images install; UPGRADE=--upgrade takes the newest versions
 	$(PIP) uv
-	for ort in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --quiet --extra $$ort --extra tracing --universal --python-version 3.11 \
+	for ort in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --quiet --extra $$ort --extra tracing --extra video --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --custom-compile-command 'make lock' $(UPGRADE) -o deploy/locks/$$ort.txt; done
 
 sbom: .venv/bin/python  ## what the images install, as CycloneDX: dist/sbom-cpu.json, dist/sbom-gpu.json
@@ -81,7 +81,7 @@ clean:  ## remove the environment and caches
 	$(PYTHON) -m venv .venv
 
 .venv/serve-%: .venv/bin/python pyproject.toml
-	$(PIP) --editable '.[$*]'
+	$(PIP) --editable '.[$*,video]'
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml client/pyproject.toml

@@ -1,7 +1,7 @@
 """`python -m benchmarks.quality FOLDER...`: PSNR and SSIM of served models, through HTTP, with bicubic beside them.
 
 Protocol of the papers: HR cropped to a multiple of the scale, LR by MATLAB's bicubic, the answer compared on Y with
-`scale` pixels cropped at each border. A grey image is sent and compared as grey.
+`scale` pixels cropped at each border. A grey image is sent and compared as grey. With `--video`, clips: see clips.py.
 """
 
 import argparse
@@ -133,8 +133,12 @@ def main() -> int:
     parser.add_argument("--model", action="append", dest="models", help="only this model (repeatable)")
     parser.add_argument("--scale", action="append", dest="scales", type=int, help="only this scale (repeatable)")
     parser.add_argument("--ensemble", action="store_true", help="also with ensemble=true; only models that have it")
+    parser.add_argument("--video", action="store_true", help="the folders hold clips: files, or folders of frames")
+    parser.add_argument("--frames", type=int, help="of each clip only the first so many")
     arguments = parser.parse_args()
     with service(arguments.url) as client:
+        if arguments.video:
+            return _print_clips(client, arguments)
         rows = run(
             client,
             arguments.folders,
@@ -143,6 +147,17 @@ def main() -> int:
             ensemble=arguments.ensemble,
         )
         print(table(rows))
+    return 0
+
+
+def _print_clips(client: httpx2.Client, arguments: argparse.Namespace) -> int:
+    from benchmarks import clips
+
+    pairs = [pair for pair in served_scales(client, arguments.models) if pair[1] in (arguments.scales or [pair[1]])]
+    print(clips.HEAD)
+    for folder in arguments.folders:
+        for row in clips.run(client, folder, pairs, most=arguments.frames):
+            print(clips.line(row), flush=True)
     return 0
 
 

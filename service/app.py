@@ -32,6 +32,7 @@ from service.guard import Guard
 from service.jobs.book import JobBook, JobLimits
 from service.jobs.queue import JobQueue
 from service.jobs_picture import PictureTask
+from service.jobs_video import VideoTask
 from service.kept_answers import KeptAnswers
 from service.keys import KeyRing
 from service.metrics import Metrics
@@ -46,6 +47,9 @@ from service.slots import Pipeline, Slots
 from service.threads import CodecThreads
 from service.tracing import tracing_config
 from service.upscaler import Upscaler
+from service.video.film import VideoUpscaler
+from service.video.plan import VideoLimits
+from service.video.process import ChildLimits
 from service.watching import counted_by, watch
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -119,9 +123,11 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
             max_tile=settings.max_tile,
         ),
     )
+    network = FrameNetwork(state.scheduler)
+    image = ImageLimits(max_input_pixels=settings.max_input_pixels, max_side=settings.max_side)
     state.clips = ClipUpscaler(
         state.registry,
-        FrameNetwork(state.scheduler),
+        network,
         state.threads,
         ClipLimits(
             frames=FrameLimits(
@@ -129,17 +135,30 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
                 max_frame_bytes=settings.max_body_bytes,
                 frame_timeout_s=settings.body_timeout_s,
             ),
-            image=ImageLimits(max_input_pixels=settings.max_input_pixels, max_side=settings.max_side),
+            image=image,
             max_output_pixels=settings.max_output_pixels,
             max_tile=settings.max_tile,
         ),
+    )
+    state.videos = VideoUpscaler(
+        state.registry,
+        network,
+        state.admission,
+        limits=VideoLimits(
+            image=image,
+            max_output_pixels=settings.max_output_pixels,
+            max_frames=settings.max_video_frames,
+            max_s=settings.max_video_s,
+        ),
+        child=ChildLimits(memory_bytes=settings.max_video_memory_bytes, file_bytes=settings.max_jobs_bytes),
+        max_tile=settings.max_tile,
     )
     state.jobs = JobQueue(
         JobBook(
             settings.jobs,
             JobLimits(max_jobs=settings.max_jobs, max_bytes=settings.max_jobs_bytes, keep_s=settings.job_keep_s),
         ),
-        {"picture": PictureTask(state.upscaler, state.admission)},
+        {"picture": PictureTask(state.upscaler, state.admission), "video": VideoTask(state.videos)},
         workers=settings.job_workers,
     )
 

@@ -23,6 +23,7 @@ ServiceError                        an answer to the caller, rendered as RFC 945
 |  |- BadParameter  UnsupportedScale  UndecodableImage  UnsupportedPixels  TooManyPixels  OutputTooLarge
 |  |- AnimatedImage  AlphaNotRepresentable  FloatUnsupported  EnsembleUnsupported  WrongSize
 |  |- WrongEndpoint  IdempotencyKeyReused  FrameMismatch  TooLargeForSync
+|  |- UndecodableVideo  UnsupportedVideo  VideoTooLong
 |- Overloaded              429      healthy but full: come back after `retry_after_s`
 |- QuotaExceeded           429      the key's own limit
 |- ClientClosed            499      logged and counted only: nobody is there to read it
@@ -230,6 +231,18 @@ class FrameMismatch(Unprocessable):
 
 class TooLargeForSync(Unprocessable):
     code, title = "too-large-for-sync", "The answer would not be ready in time"
+
+
+class UndecodableVideo(Unprocessable):
+    code, title = "undecodable-video", "The video is damaged or incomplete"
+
+
+class UnsupportedVideo(Unprocessable):
+    code, title = "unsupported-video", "This kind of video is not supported"
+
+
+class VideoTooLong(Unprocessable):
+    code, title = "video-too-long", "The video is too long"
 
 
 class Overloaded(ServiceError):

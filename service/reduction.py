@@ -17,11 +17,17 @@ def reduced(image: DecodedImage, *, height: int, width: int) -> DecodedImage:
     Channel by channel, so that no more than one is in memory twice. Alpha is reduced as a picture of its own, and
     colour straight, not multiplied by it: where alpha hides it, it was filled from what is visible.
     """
-    colour = np.empty((height, width, 3), image.colour.dtype)
-    for channel in range(3):
-        colour[..., channel] = _resized(image.colour[..., channel], height=height, width=width)
+    colour = reduced_colour(image.colour, height=height, width=width)
     alpha = None if image.alpha is None else _resized(image.alpha, height=height, width=width)
     return replace(image, colour=colour, alpha=alpha)
+
+
+def reduced_colour(colour: Pixels, *, height: int, width: int) -> Pixels:
+    """The same for [H,W,3] pixels."""
+    made = np.empty((height, width, 3), colour.dtype)
+    for channel in range(3):
+        made[..., channel] = _resized(colour[..., channel], height=height, width=width)
+    return made
 
 
 def reduction_bytes(*, pixels: int, bits: int) -> int:

@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     )
     max_frames: PositiveInt = Field(100_000, description="Frames of one request to /upscale/frames")
     max_job_bytes: PositiveInt = Field(4096 * MIB, description="Bytes of the file of one job")
+    max_video_frames: PositiveInt = Field(500_000, description="Frames of one video")
+    max_video_s: PositiveFloat = Field(4 * 3600.0, description="Seconds of one video")
+    max_video_memory_bytes: PositiveInt = Field(
+        4096 * MIB, description="Bytes of address space of each process that reads or writes a video"
+    )
     max_jobs: PositiveInt = Field(1000, description="Jobs that wait or run")
     max_jobs_bytes: PositiveInt = Field(
         32 * 1024 * MIB, description="Bytes of all jobs' files; the oldest results go when a new job needs the room"

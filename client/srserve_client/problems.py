@@ -293,6 +293,27 @@ class TooLargeForSync(Unprocessable):
     title = "The answer would not be ready in time"
 
 
+class UndecodableVideo(Unprocessable):
+    """The video is damaged or incomplete."""
+
+    status, code, retryable = 422, "undecodable-video", False
+    title = "The video is damaged or incomplete"
+
+
+class UnsupportedVideo(Unprocessable):
+    """This kind of video is not supported."""
+
+    status, code, retryable = 422, "unsupported-video", False
+    title = "This kind of video is not supported"
+
+
+class VideoTooLong(Unprocessable):
+    """The video is too long."""
+
+    status, code, retryable = 422, "video-too-long", False
+    title = "The video is too long"
+
+
 class Overloaded(ProblemError):
     """The service is full."""
 
@@ -415,12 +436,15 @@ PROBLEMS: dict[str, type[ProblemError]] = {
     "unauthenticated": Unauthenticated,
     "unavailable": Unavailable,
     "undecodable-image": UndecodableImage,
+    "undecodable-video": UndecodableVideo,
     "unknown-job": UnknownJob,
     "unknown-model": UnknownModel,
     "unprocessable": Unprocessable,
     "unsupported-media": UnsupportedMedia,
     "unsupported-pixels": UnsupportedPixels,
     "unsupported-scale": UnsupportedScale,
+    "unsupported-video": UnsupportedVideo,
+    "video-too-long": VideoTooLong,
     "wrong-endpoint": WrongEndpoint,
     "wrong-size": WrongSize,
 }

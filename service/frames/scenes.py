@@ -5,11 +5,11 @@ frame before, less that of the pair before, so that steady motion is no cut howe
 docs/decisions/0082.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-
-from service.planes import Pixels
 
 SMALL = 36  # pixels of the shorter side, at least
 THRESHOLD = 6.0  # levels of 255; above it the difference has to rise
@@ -34,7 +34,7 @@ class CutDetector:
         return is_cut
 
 
-def small_luma(frame: Pixels) -> NDArray[np.float32]:
+def small_luma(frame: NDArray[Any]) -> NDArray[np.float32]:
     """Luma (ITU-R BT.601) of a frame [H,W,3], uint8 or uint16, in levels of 255, shrunk by area."""
     levels = frame if frame.dtype == np.uint8 else (frame >> 8).astype(np.uint8)
     step = max(1, min(frame.shape[:2]) // SMALL)

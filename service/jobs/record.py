@@ -23,9 +23,11 @@ class Source:
 
     @property
     def pixels(self) -> int:
-        """Of the picture, or of one frame; 0 where its header does not say."""
-        height, width = self.facts.get("height"), self.facts.get("width")
-        return height * width if isinstance(height, int) and isinstance(width, int) else 0
+        """Of the picture, or of all frames of the video; 0 where its header does not say."""
+        height, width, frames = (self.facts.get(name) for name in ("height", "width", "frames"))
+        if not (isinstance(height, int) and isinstance(width, int)):
+            return 0
+        return height * width * (frames if isinstance(frames, int) else 1)
 
 
 @dataclass(frozen=True)

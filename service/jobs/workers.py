@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 LOOK_S = 0.5  # between two looks for jobs that other processes have accepted, or that need wait no longer
 TICK_S = 0.25  # between two notes of a running job's progress, and two looks whether it was canceled elsewhere
-FULL_DISK_WAIT_S = 15.0
+FULL_DISK_WAIT_S = 5.0
 OVERLOADED_WAIT_S = 2.0
 DATABASE_RETRY_S = 1.0
 FIRST_RETRY_S = 1.0  # after a failure of ours; doubled with every further one
@@ -150,7 +150,8 @@ class JobWorkers:
         finally:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
-        await book.call(book.store.note, job.id, run.progress.steps())
+            with suppress(sqlite3.Error):  # it may have ended before its progress was ever noted
+                await book.call(book.store.note, job.id, run.progress.steps())
         await book.call(book.store.succeed, job.id, result, now=time.time())
 
     async def _note_segment(self, job_id: str, segment: Segment) -> None:

@@ -1,6 +1,5 @@
 """/jobs: work that is not waited for. What got a 202 can be asked for, followed, fetched and canceled."""
 
-import hashlib
 import json
 import re
 import time
@@ -15,10 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from service.body import FILE_FIELD, BodyStream
-from service.codecs import INPUT_FORMATS, MEDIA_TYPES, OUTPUT_FORMATS, choose_format
+from service.codecs import INPUT_FORMATS, MEDIA_TYPES
 from service.errors import (
     BadRequest,
-    BodyTooLarge,
     JobCanceled,
     JobExpired,
     JobFailed,
@@ -28,16 +26,16 @@ from service.errors import (
     UnknownJob,
 )
 from service.jobs.queue import JobQueue
-from service.jobs.record import Job, Source, Steps
-from service.jobs.upload import ReceivedFile, receive_file
-from service.jobs_picture import picture_facts, read_upload
-from service.orders import UpscaleParams
+from service.jobs.record import Job
+from service.jobs.upload import receive_file
 from service.problems import shorten
 from service.routes.documentation import problems
 from service.routes.downloads import StoredFileResponse
+from service.routes.intake import Intake, JobQuery
 from service.routes.parameters import known_parameters
-from service.routes.state import TheJobs, TheReadiness, TheRecord, TheRegistry, TheSettings, TheUpscaler
-from service.upscaler import Upscaler
+from service.routes.state import TheJobs, TheReadiness, TheRecord, TheRegistry, TheSettings, TheUpscaler, TheVideos
+from service.video.formats import CONTAINERS
+from service.video.formats import MEDIA_TYPES as VIDEO_TYPES
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -46,23 +44,6 @@ RECONNECT_MS = 1000
 POLL_S = 2  # advised between two questions for a job that has not ended
 _VERSION = re.compile(r"[0-9]{1,18}")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-
-
-class JobQuery(BaseModel):
-    """The query parameters; each at most once, and no others."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    model: str = Field(max_length=64, description="One of those at /models", examples=["edsr"])
-    scale: int = Field(description="How many times as large; one of the model's scales", examples=[4])
-    format: str | None = Field(
-        None,
-        description="Format of a picture's answer; png by default",
-        json_schema_extra={"enum": list(OUTPUT_FORMATS)},
-    )
-    quality: int | None = Field(None, ge=1, le=100, description="Of jpeg, webp and avif; 100 is the best")
-    tiling: Literal["fast", "exact"] = Field("fast", description="As of POST /upscale")
-    metadata: Literal["keep", "strip"] = Field("keep", description="EXIF and XMP of a picture")
 
 
 class JobProgress(BaseModel):
@@ -106,6 +87,10 @@ async def _body(request: Request, settings: TheSettings) -> BodyStream:
     return BodyStream(request.headers, request.receive, max_bytes=settings.max_job_bytes)
 
 
+async def _intake(jobs: TheJobs, upscaler: TheUpscaler, videos: TheVideos, settings: TheSettings) -> Intake:
+    return Intake(jobs, upscaler, videos, max_picture_bytes=settings.max_body_bytes)
+
+
 def _key(header: str | None, *, holder: object) -> str | None:
     """The Idempotency-Key, a holder's own; the draft wants quotes around it, and most clients leave them out."""
     if header is None:
@@ -119,8 +104,9 @@ def _key(header: str | None, *, holder: object) -> str | None:
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 REQUEST_BODY = {
     "required": True,
-    "description": "One picture, as bytes or as a form's one part.",
+    "description": "One video or picture, as bytes or as a form's one part; what it is, its bytes tell.",
     "content": {
+        **{VIDEO_TYPES[name]: _BINARY for name in CONTAINERS},
         **{MEDIA_TYPES[name]: _BINARY for name in INPUT_FORMATS},
         "application/octet-stream": _BINARY,
         "multipart/form-data": {
@@ -149,7 +135,7 @@ ACCEPTED = {
 
 @router.post(
     "",
-    summary="Hand in a picture that is too large to wait for",
+    summary="Hand in a video, or a picture that is too large to wait for",
     status_code=202,
     responses={202: ACCEPTED, **problems(400, 404, 408, 409, 413, 415, 422, 429, 507)},
     openapi_extra={"requestBody": REQUEST_BODY},
@@ -159,7 +145,7 @@ async def create_job(
     query: Annotated[JobQuery, Query()],
     body: Annotated[BodyStream, Depends(_body)],
     jobs: TheJobs,
-    upscaler: TheUpscaler,
+    intake: Annotated[Intake, Depends(_intake)],
     registry: TheRegistry,
     settings: TheSettings,
     record: TheRecord,
@@ -169,8 +155,7 @@ async def create_job(
     job survives a restart of the service, and goes on where it was.
     """
     key = _key(idempotency_key, holder=record.facts.get("key"))
-    registry.get(query.model).graph(query.scale)
-    choose_format(query.format, None)
+    query.check(registry)
     with jobs.claim(key):
         await jobs.make_room(body.declared_bytes or 0)
         job_id, file = await jobs.begin_upload()
@@ -178,40 +163,21 @@ async def create_job(
             received = await receive_file(body, file, timeout_s=settings.body_timeout_s)
             file.flush()
             await jobs.make_room(received.bytes)
-            job = await _picture_job(job_id, received, query, jobs, upscaler, settings.max_body_bytes)
+            job = await intake.job_of(job_id, received, query)
             record.facts |= {"input_pixels": job.source.pixels}  # on the key's account now, though it runs later
-            job, is_new = await jobs.submit(job, file, key=key, fingerprint=_fingerprint(received, query))
+            job, is_new = await jobs.submit(job, file, key=key, fingerprint=query.fingerprint(received))
         except OSError as error:
             raise StorageFull("The upload could not be written to the disk.", retry_after_s=60) from error
         finally:
             file.close()
             await jobs.drop_upload(job_id)
-    record.facts |= {"job": job.id, "model": query.model, "scale": query.scale, "body_bytes": received.bytes}
+    record.facts |= {"job": job.id, "model": query.model, "body_bytes": received.bytes}
+    if query.scale in registry.get(query.model).scales:  # others would be a time series each
+        record.facts |= {"scale": int(query.scale)}
     headers = {"Location": f"/jobs/{job.id}", "Retry-After": str(POLL_S), "Cache-Control": "no-store"}
     if not is_new:
         headers["Idempotency-Replayed"] = "true"
     return JSONResponse(jobs.document(job), status_code=202, headers=headers)
-
-
-async def _picture_job(
-    job_id: str, received: ReceivedFile, query: JobQuery, jobs: JobQueue, upscaler: Upscaler, max_bytes: int
-) -> Job:
-    if received.bytes > max_bytes:
-        raise BodyTooLarge(
-            f"The picture has {received.bytes} bytes, and the limit is {max_bytes}.",
-            members={"limit": max_bytes, "actual": received.bytes},
-        )
-    upload = await jobs.call(read_upload, jobs.upload_path(job_id), received.media_type)
-    parameters = query.model_dump()
-    header = await upscaler.check(upload, UpscaleParams(**parameters))
-    source = Source(received.bytes, received.sha256, MEDIA_TYPES[header.format], picture_facts(header))
-    return Job(job_id, "picture", "queued", parameters, source, time.time(), Steps("tiles"))
-
-
-def _fingerprint(received: ReceivedFile, query: JobQuery) -> str:
-    """What makes two requests the same: the file's bytes and the parameters."""
-    wishes = json.dumps(query.model_dump(), sort_keys=True)
-    return hashlib.sha256(f"{received.sha256} {wishes}".encode()).hexdigest()
 
 
 @router.get("/{job_id}", summary="How far a job is", response_model=JobDocument, responses=problems(404))

@@ -10,6 +10,7 @@ from service.registry import Registry
 from service.settings import Settings
 from service.telemetry import RequestRecord
 from service.upscaler import Upscaler
+from service.video.film import VideoUpscaler
 
 
 def _settings(request: Request) -> Settings:
@@ -37,6 +38,11 @@ def _jobs(request: Request) -> JobQueue:
     return jobs
 
 
+def _videos(request: Request) -> VideoUpscaler:
+    videos: VideoUpscaler = request.app.state.videos
+    return videos
+
+
 def _record(request: Request) -> RequestRecord:
     record: RequestRecord = request.scope["state"]["record"]
     return record
@@ -47,4 +53,5 @@ TheRegistry = Annotated[Registry, Depends(_registry)]
 TheReadiness = Annotated[Readiness, Depends(_readiness)]
 TheUpscaler = Annotated[Upscaler, Depends(_upscaler)]
 TheJobs = Annotated[JobQueue, Depends(_jobs)]
+TheVideos = Annotated[VideoUpscaler, Depends(_videos)]
 TheRecord = Annotated[RequestRecord, Depends(_record)]

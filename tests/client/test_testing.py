@@ -68,7 +68,9 @@ JOBS: dict[str, dict[str, Any]] = {
     "a fractional scale": {"params": {"scale": "2.5"}},
     "no scale": {"params": {"scale": None}},
     "a scale that is none of the model's": {"params": {"scale": "5"}},
-    "an unknown parameter": {"params": {"width": "20"}},
+    "an unknown parameter": {"params": {"with": "20"}},
+    "a width": {"params": {"scale": None, "width": "20"}},
+    "a codec that there is not": {"params": {"codec": "h266"}},
     "text": {"content": b"no picture at all"},
     "nothing": {"content": b""},
 }

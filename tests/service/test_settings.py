@@ -119,6 +119,7 @@ def test_every_number_that_is_no_count_carries_its_unit_in_its_name() -> None:
         "max_jobs",
         "job_workers",
         "max_frames",
+        "max_video_frames",
     }
     units = ("_bytes", "_pixels", "_s")
     for name, field in Settings.model_fields.items():

@@ -34,7 +34,8 @@ def problem_response(error: ProblemError, request_id: str) -> httpx2.Response:
     """The answer for `error`."""
     headers = {"Content-Type": PROBLEM_JSON, "Cache-Control": "no-store"}
     if isinstance(error, UnsupportedMedia):
-        headers["Accept"] = ", ".join(READ_TYPES)
+        supported = error.members.get("supported")
+        headers["Accept"] = ", ".join(supported if isinstance(supported, list) else READ_TYPES)
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(round(error.retry_after_s))
     content = json.dumps(problem_document(error, request_id)).encode()

@@ -20,13 +20,15 @@ from srserve_client.problems import (
     JobFailed,
     JobNotReady,
     UnknownJob,
+    UnsupportedMedia,
 )
 from srserve_client.testing.documents import VERSION, problem_document
 from srserve_client.testing.parameters import Parameters
-from srserve_client.testing.pictures import Maker, opened
+from srserve_client.testing.pictures import READ_TYPES, Maker, opened
 
 STEPS = 4
 POLL_S = 2
+VIDEO_TYPES = ("video/mp4", "video/quicktime", "video/x-matroska", "video/webm")
 LINKS = {"self": "", "events": "/events", "result": "/result"}
 
 
@@ -95,7 +97,11 @@ class FakeJobs:
     def create(self, request: httpx2.Request, parameters: Parameters) -> httpx2.Response:
         """POST /jobs."""
         content = request.read()
-        opened(content)
+        try:
+            opened(content)
+        except UnsupportedMedia as error:  # videos too: the fake knows their types, and reads none
+            members = {"supported": [*VIDEO_TYPES, *READ_TYPES]}
+            raise UnsupportedMedia(error.detail, members=members) from error
         key = request.headers.get("idempotency-key", "").strip('"')
         fingerprint = hashlib.sha256(repr(sorted(parameters.raw.items())).encode() + content).hexdigest()
         replayed: dict[str, str] = {}

@@ -18,14 +18,19 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "metadata": ("keep", "strip"),
     "ensemble": ("false", "true"),
     "scene_detection": ("on", "off"),
+    "codec": ("h264", "h265", "av1", "ffv1"),
+    "container": ("mp4", "mov", "mkv", "webm"),
 }
-NUMBERS = {"width": (1, 2**31), "height": (1, 2**31), "quality": (1, 100), "seed": (0, 2**63 - 1)}
-NEEDS_SCALE = ("/jobs", "/upscale/frames")
+NUMBERS = {"width": (1, 2**31), "height": (1, 2**31), "quality": (1, 100), "seed": (0, 2**63 - 1), "crf": (0, 63)}
+NEEDS_SCALE = ("/upscale/frames",)
 KNOWN = {
     "/upscale": ("model", "scale", "width", "height", "format", "quality", "tiling", "ensemble", "metadata"),
     "/degrade": ("model", "scale", "seed", "format", "quality", "tiling", "metadata"),
     "/upscale/frames": ("model", "scale", "format", "quality", "tiling", "metadata", "scene_detection"),
-    "/jobs": ("model", "scale", "format", "quality", "tiling", "metadata"),
+    "/jobs": (
+        *("model", "scale", "width", "height", "tiling", "ensemble", "format", "quality", "metadata"),
+        *("codec", "crf", "container", "scene_detection"),
+    ),
 }
 
 
@@ -57,7 +62,7 @@ class Parameters:
     def of(cls, path: str, query: httpx2.QueryParams, models: Mapping[str, FakeModel]) -> "Parameters":
         """Of a request to /upscale, /degrade or /jobs. Raises BadParameter, UnknownModel, UnsupportedScale."""
         _check_names(path, query, models)
-        fractions = path == "/upscale"
+        fractions = path in ("/upscale", "/jobs")
         _check_values(query, fractions=fractions)
         if query["model"] not in models:
             raise UnknownModel(f"There is no model {query['model']!r}.", members={"available": sorted(models)})

@@ -99,8 +99,29 @@ def test_the_result_is_the_same_file_as_that_of_upscale(client: httpx2.Client) -
     content = as_file(pixels(60, 90, channels=4))
     for query in ({"format": "webp", "quality": "100"}, {"format": "tiff", "metadata": "strip"}, {"tiling": "exact"}):
         job = finished(client, hand_in(client, content, model="rough", **query))
+        assert job["progress"]["fraction"] == 1.0
         waited = client.post("/upscale", params={"model": "rough", "scale": "2"} | query, content=content)
         assert client.get(job["links"]["result"]).content == waited.content
+
+
+@pytest.mark.parametrize(
+    "query", [{"scale": "1.5"}, {"width": "100"}, {"height": "70", "width": "100"}, {"scale": "2", "ensemble": "true"}]
+)
+def test_sizes_and_ensemble_are_those_of_upscale(client: httpx2.Client, query: dict[str, str]) -> None:
+    content = as_file(pixels(60, 90))
+    parameters = {"model": "oriented"} | query
+    job = finished(client, client.post("/jobs", params=parameters, content=content))
+    waited = client.post("/upscale", params=parameters, content=content)
+    assert waited.status_code == 200, waited.text
+    assert client.get(job["links"]["result"]).content == waited.content
+    assert job["progress"]["fraction"] == 1.0
+
+
+def test_a_size_has_to_be_asked_for(client: httpx2.Client) -> None:
+    missing = problem(client.post("/jobs?model=nearest", content=SMALL), 422, "bad-parameter")
+    assert missing["parameter"] == "scale"
+    both = problem(client.post("/jobs?model=nearest&scale=2&width=9", content=SMALL), 422, "bad-parameter")
+    assert both["parameter"] == "width"
 
 
 def test_a_form_is_as_good_as_raw_bytes(client: httpx2.Client) -> None:
