@@ -417,6 +417,27 @@ def test_a_service_with_keys_asks_for_one_and_takes_it(
     assert all("401" in line or "403" in line for line in chromium.complaints())
 
 
+def test_under_a_path_prefix_a_key_goes_along(
+    chromium: Browser, launch: Launch, photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Asked for, taken, sent with models and pictures, and gone from the gateway's other paths."""
+    file = photo.parent / "keys.json"
+    assert keys(["--file", str(file), "make", "Ada"]) == 0
+    key = capsys.readouterr().out.strip()
+    server = launch(keys=file)
+    with gateway(server.url, names_prefix=True) as url:
+        chromium.open(f"{url}/tools/sr")
+        chromium.one("#key-input").send_keys(key, Keys.ENTER)
+        chromium.one("#models label")
+        upscaled(chromium, photo, "nearest")
+        chromium.run("sessionStorage.clear()")
+        assert all("401" in line for line in chromium.complaints())  # the question that found out that a key is needed
+        chromium.open("about:blank")
+    served = [line for line in server.lines() if line["path"] in ("/models", "/upscale") and line["status"] == 200]
+    assert {line["path"] for line in served} == {"/models", "/upscale"}
+    assert {line["key"] for line in served} == {key.split("_")[1]}
+
+
 def test_a_picture_on_its_side_is_shown_upright(page: Browser, tmp_path: Path) -> None:
     """EXIF orientation is applied on both sides of the line."""
     file = io.BytesIO()
