@@ -372,9 +372,11 @@ def test_what_happens_is_announced(page: Browser, photo: Path) -> None:
 
 
 def test_a_key_is_sent_with_everything_and_only_for_this_tab(page: Browser, photo: Path) -> None:
+    page.run("for (const label of document.querySelectorAll('#models label')) label.dataset.old = 1")
     page.button("API key").click()
     page.one("#key-input").send_keys("secret", Keys.ENTER)
     page.until(lambda: not page.all("dialog[open]"), "the dialog is closed")
+    page.until(lambda: page.all("#models label") and not page.all("[data-old]"), "the models are asked for anew")
     headers = page.run(
         """
         const sent = [];
