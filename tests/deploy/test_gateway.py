@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 
 import httpx2
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests.conftest import eventually
 from tests.deploy.conftest import Front, LiveGateway
 from tests.deploy.replica import Exchange, Replica
+from tests.hostile.test_connections import open_files
 
 SLOW_POLL = 600.0  # the loop looks once, at the start: what is seen is nginx's own doing
 
@@ -112,6 +114,25 @@ def receive_until(client: socket.socket, end: bytes) -> bytes:
         assert chunk, received
         received += chunk
     return received
+
+
+IDLE = 10_000
+
+
+def test_ten_thousand_idle_connections_keep_nobody_out(front: Front, replicas: list[Replica]) -> None:
+    for replica in replicas:
+        replica.always = 200
+    gateway = front(addresses(replicas))
+    with open_files(IDLE + 500), ExitStack() as idle, gateway.client() as client:
+        for _ in range(IDLE):
+            idle.enter_context(gateway.connect())
+        assert client.post("/upscale", content=b"picture").status_code == 200
+    assert client_status(gateway) == 200
+
+
+def client_status(gateway: LiveGateway) -> int:
+    with gateway.client() as client:
+        return client.post("/upscale", content=b"picture").status_code
 
 
 # --- retries

@@ -1,6 +1,7 @@
 """Who has a key gets what it allows, who has none gets 401, and no key is ever written down."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 
 from service.keys.__main__ import main
 from service.settings import Settings, explain, is_loopback, load_settings
+from service.turns import WEIGHTS
 from tests import oracles
 from tests.conftest import Launch, LiveServer, eventually
 from tests.service.pictures import as_file, as_pixels, pixels
+from tests.service.test_exposition import sample, scrape
 
 PATH = "/upscale?model=nearest&scale=2"
 Maker = Callable[..., str]
@@ -123,6 +126,33 @@ def test_a_key_has_so_many_pixels_a_minute(guarded: Callable[..., LiveServer], m
     assert (second.status_code, second.json()["code"]) == (429, "quota-exceeded")
     assert 100 < int(second.headers["retry-after"]) <= 180
     assert second.json()["limit"] == 100
+
+
+@pytest.mark.parametrize(
+    ("chosen", "path"),
+    [
+        ("jobs", "/upscale?model=blur&scale=2"),
+        ("frames", "/upscale?model=blur&scale=2"),
+        ("jobs", "/degrade?model=degrading"),
+    ],
+)
+def test_a_keys_class_is_where_its_pictures_wait(
+    guarded: Callable[..., LiveServer], make: Maker, chosen: str, path: str
+) -> None:
+    text, content = make("Ada", "--class", chosen), as_file(pixels(900, 900))
+    server = guarded(metrics_port=0, max_tile=32)
+    seen: set[str] = set()
+
+    def waits() -> bool:
+        found = scrape(server)
+        seen.update(name for name in WEIGHTS if sample(found, "sr_queue_tiles", **{"class": name}))
+        return bool(seen)
+
+    with server.client() as client, ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(client.post, path, content=content, headers=bearer(text))
+        assert eventually(lambda: waits() or sent.done())
+        assert sent.result().status_code == 200
+    assert seen == {chosen}
 
 
 def test_a_job_is_on_its_keys_account_and_its_idempotency_key_its_own(
