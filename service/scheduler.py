@@ -151,7 +151,6 @@ class Scheduler:
                 raise Draining("The service is shutting down and takes no more work.")
             if not self._threads:
                 raise NotReady("The service is starting.")
-            job.forecast = self._outlook.forecast(job.demand, self._turns, now=job.submitted_at)
             self._turns.join(job)
             self._changed.notify_all()
 

@@ -27,6 +27,7 @@ from service.deadlines import Deadline
 from service.ensemble import RUNS
 from service.estimates import Estimator
 from service.etag import is_named
+from service.forecast import Forecast
 from service.kept_answers import KeptAnswers
 from service.orders import Order, UpscaleLimits, UpscaleParams
 from service.planes import Pixels, Plane, plan_for
@@ -42,6 +43,7 @@ from service.work import Work, WorkStats
 T = TypeVar("T")
 
 CACHE_NAME = "srserve"  # of what keeps answers, in Cache-Status
+QUICKLY_HASHED_BYTES = 128 * 1024
 VERSION_LENGTH = 12  # hex digits: enough to tell any two weights apart
 
 
@@ -136,17 +138,16 @@ class Upscaler:
         record.charged_pixels = 0  # unless it is let in
         with record.times.stage("decode"):
             order = await self._order(upload, model, options, request)
-            etag = await self._threads.run(order.etag, upload.content, max_tile=self.limits.max_tile)
+            etag = await self._etag(order, upload.content)
             if is_named(etag, params.if_none_match):
                 return UpscaleAnswer(b"", media_type, _cache_headers(etag, params), is_known=True)
             if (found := self._find(etag, request)) is not None:
                 return found
-            admitted_at = self._admit(order, request, body_bytes=len(upload.content))
-            session = await self._threads.run(order.graph.session_for, bits=order.header.bits, ensemble=params.ensemble)
-            started = time.monotonic()
-            source = await self._threads.run(_decode, upload.content, order)
-            self._estimator.decoded(order, time.monotonic() - started)
-        image, stats = await self._run(source, session, request)
+            forecast = self._admit(order, request, body_bytes=len(upload.content))
+            admitted_at = time.monotonic()
+            source, session = await self._threads.run(_decode, upload.content, order)
+            self._estimator.decoded(order, time.monotonic() - admitted_at)
+        image, stats = await self._run(source, session, request, forecast)
         del source  # before the encoder takes its share of memory
         with record.times.stage("encode"):
             started = time.monotonic()
@@ -165,14 +166,20 @@ class Upscaler:
         answer = UpscaleAnswer(content, media_type, _headers(order, stats) | _cache_headers(etag, params))
         return self._keep(etag, answer, request)
 
-    def _admit(self, order: Order, request: UpscaleRequest, *, body_bytes: int) -> float:
-        """When it was let in. Raises TooLargeForSync, OutputTooLarge, Overloaded."""
+    async def _etag(self, order: Order, content: bytes) -> str:
+        """Made here where hashing takes less time than a thread's turn."""
+        if len(content) <= QUICKLY_HASHED_BYTES:
+            return order.etag(content, max_tile=self.limits.max_tile)
+        return await self._threads.run(order.etag, content, max_tile=self.limits.max_tile)
+
+    def _admit(self, order: Order, request: UpscaleRequest, *, body_bytes: int) -> Forecast:
+        """Lets it in. Raises TooLargeForSync, OutputTooLarge, Overloaded."""
         estimate = self._estimator.estimate(order, body_bytes=body_bytes, queue_class=request.queue_class)
         self._estimator.check(estimate, request.deadline)
         request.permit.reserve(peak_bytes=estimate.peak_bytes, seconds=estimate.total_s)
         request.record.facts["predicted_s"] = round(estimate.total_s, 6)
         request.record.charged_pixels = order.header.pixels
-        return time.monotonic()
+        return estimate.forecast
 
     def _find(self, etag: str, request: UpscaleRequest) -> UpscaleAnswer | None:
         """The answer, if the same key was given it before and it was kept."""
@@ -215,7 +222,7 @@ class Upscaler:
         return order
 
     async def _run(
-        self, source: DecodedImage, session: Runnable, request: UpscaleRequest
+        self, source: DecodedImage, session: Runnable, request: UpscaleRequest, forecast: Forecast
     ) -> tuple[DecodedImage, WorkStats]:
         """The network over the colours and, upward, over an alpha that hides something as a picture of its own."""
         manifest = session.manifest
@@ -231,6 +238,7 @@ class Upscaler:
             request_id=request.record.request_id,
             queue_class=request.queue_class,
             deadline=request.deadline.at if request.deadline else None,
+            forecast=forecast,
         )
         request.record.facts["padding_pixels"] = (work.plan.pixels - height * width) * len(planes)
         if request.progress is not None:
@@ -240,7 +248,7 @@ class Upscaler:
         stats = await self._scheduler.run(work)
         request.record.times.add("queue", stats.queue_s)
         request.record.times.add("infer", stats.infer_s)
-        alpha = await self._threads.run(_answered_alpha, source, planes)
+        alpha = None if source.alpha is None else await self._threads.run(_answered_alpha, source.alpha, planes)
         return replace(source, colour=planes[0].output, alpha=alpha), stats
 
 
@@ -255,26 +263,24 @@ def _known_scale(model: ServedModel, params: UpscaleParams) -> dict[str, object]
     return {"scale": int(scale)} if scale in model.scales else {}
 
 
-def _answered_alpha(source: DecodedImage, planes: list[Plane]) -> Pixels | None:
+def _answered_alpha(alpha: Pixels, planes: list[Plane]) -> Pixels:
     """The network's answer. Where the alpha hides nothing, a full one, for a network might make 254 of 255.
 
     A degradation's is the mean of each LR pixel's share: no camera has ever taken a mask.
     """
-    if source.alpha is None:
-        return None
     colour = planes[0]
     if colour.direction == "down":
-        return box_mean(source.alpha, colour.scale)
+        return box_mean(alpha, colour.scale)
     if len(planes) > 1:
         return planes[1].output
-    return np.full(colour.output.shape[:2], np.iinfo(source.alpha.dtype).max, dtype=source.alpha.dtype)
+    return np.full(colour.output.shape[:2], np.iinfo(alpha.dtype).max, dtype=alpha.dtype)
 
 
-def _decode(content: bytes, order: Order) -> DecodedImage:
-    """The pixels, if the answer can be written: better told now than after the network has run."""
+def _decode(content: bytes, order: Order) -> tuple[DecodedImage, Runnable]:
+    """The pixels, if the answer can be written: better told now than after the network has run; and what will run."""
     image = decode(content, order.header)
     check_encodable(image, order.options, height=order.target.height, width=order.target.width)
-    return image
+    return image, order.graph.session_for(bits=order.header.bits, ensemble=order.params.ensemble)
 
 
 def _headers(order: Order, stats: WorkStats) -> dict[str, str]:

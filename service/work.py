@@ -20,7 +20,8 @@ from service.turns import QueueClass, Request, TileShape
 class Work:
     """One request's pixels: every plane is to be filled by `session`, cut as `plan` says.
 
-    `deadline` is when it is of no use any more, by time.monotonic().
+    `deadline` is when it is of no use any more, by time.monotonic(). `forecast` is what was said of it at the door: of
+    what becomes of it, is learned.
 
     Raises ValueError if the planes are not of the plan's size, or not for the session's graph.
     """
@@ -31,6 +32,7 @@ class Work:
     request_id: str
     queue_class: QueueClass = "interactive"
     deadline: float | None = None
+    forecast: Forecast | None = None
 
     def __post_init__(self) -> None:
         facts = self.session.manifest
@@ -82,7 +84,7 @@ class Job(Request):
         self.waiting = deque(product(work.planes, work.plan.tiles))
         self.request_id = work.request_id
         self.deadline = work.deadline
-        self.forecast: Forecast | None = None
+        self.forecast = work.forecast
         self.submitted_at = now
         self.tiles = self.unfinished = len(self.waiting)
         self.ended = False  # finished, failed or given up
@@ -91,11 +93,6 @@ class Job(Request):
         self._under_way = 0
         self._begun_at = 0.0
         self._infer_s = 0.0
-
-    @property
-    def demand(self) -> Demand:
-        """What is left of it."""
-        return Demand(self.shape.network, len(self.waiting), self.shape.pixels, self.queue_class)
 
     async def outcome(self) -> WorkStats:
         """How it went, in the end. Raises the ServiceError that it was settled with."""

@@ -7,7 +7,7 @@ import heapq
 import random
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -77,8 +77,9 @@ class Simulation:
     def submit(self, height: int, width: int, *, then: Callable[[], None] = lambda: None) -> None:
         """A picture comes now; `then` is what its sender does when it is done."""
         plan = plan_tiles(height, width, halo=0, max_tile=MAX_TILE)
-        job = Job(Work(self._session, plan, [_Weightless(height, width)], "r"), now=self.now)
-        job.forecast = self._outlook.forecast(job.demand, self._turns, now=self.now)
+        work = Work(self._session, plan, [_Weightless(height, width)], "r")
+        forecast = self._outlook.forecast(work.demand, self._turns, now=self.now)
+        job = Job(replace(work, forecast=forecast), now=self.now)
         self._senders[job] = (height, then)
         self._turns.join(job)
         self._take()
