@@ -22,7 +22,7 @@ from srserve_client.errors import (
 )
 from srserve_client.job import Job, JobFile, Progress
 from srserve_client.pictures import Picture
-from srserve_client.results import Graph, Model, Result
+from srserve_client.results import Estimate, Graph, Model, Result
 from srserve_client.retries import RetryBudget, RetryPolicy
 from srserve_client.sync.client import Client
 from srserve_client.version import __version__
@@ -34,6 +34,7 @@ __all__ = [
     "ClipSummary",
     "ConnectionFailed",
     "DeadlineExpired",
+    "Estimate",
     "FailedFrame",
     "Frame",
     "Graph",

@@ -1,5 +1,6 @@
 """Calls: what is asked of the service, as data. The clients send them; nothing is sent here."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import httpx2
 from srserve_client.bodies import Body
 from srserve_client.retries import RetryPolicy
 
+ESTIMATE_BYTES = 2**20  # of a file's beginning: any picture's header, with profile and preview
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 Format = Literal["png", "jpeg", "webp", "avif", "tiff"]
@@ -79,6 +81,16 @@ def upscale_call(content: bytes, options: UpscaleOptions, *, if_none_match: str 
     """POST /upscale."""
     headers = {} if if_none_match is None else {"If-None-Match": if_none_match}
     return Call("POST", "/upscale", params=_texts(options), headers=headers, body=Body.of_bytes(content))
+
+
+def estimate_call(picture: bytes | tuple[int, int], options: Mapping[str, object]) -> Call:
+    """POST /estimate: the beginning of a file, or a picture's (width, height)."""
+    if isinstance(picture, bytes):
+        body = Body.of_bytes(picture[:ESTIMATE_BYTES])
+    else:
+        facts = json.dumps({"width": picture[0], "height": picture[1]}).encode()
+        body = Body.of_bytes(facts, "application/json")
+    return Call("POST", "/estimate", params=_texts(options), body=body)
 
 
 def degrade_call(content: bytes, options: Mapping[str, object]) -> Call:

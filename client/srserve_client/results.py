@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from srserve_client.answers import Answer
+from srserve_client.answers import Answer, problem_of
+from srserve_client.errors import ProblemError
 from srserve_client.picture_file import PictureFile
 
 
@@ -115,6 +116,45 @@ class Model:
             licence=str(document["licence"]),
             scales=tuple(document["scales"]),
             graphs=tuple(Graph.of(entry) for entry in document["graphs"]),
+            raw=document,
+        )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a picture would take, by the service's own figures; None where it is refused whatever there is room for.
+
+    `width` and `height` are of the answer, `seconds` by stage (decode, queue, infer, encode, total) from when the file
+    has come, `peak_bytes` the memory. `measured` says whether the network has been run there, so that this is no guess.
+    """
+
+    accepted: bool
+    problem: ProblemError | None
+    width: int | None
+    height: int | None
+    scale: int | None
+    tiles: int | None
+    peak_bytes: int | None
+    seconds: Mapping[str, float] | None
+    measured: bool | None
+    deadline_s: float
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "Estimate":
+        """The estimate in an answer of /estimate."""
+        problem = document.get("problem")
+        return cls(
+            accepted=bool(document["accepted"]),
+            problem=None if problem is None else problem_of(problem),
+            width=document.get("width"),
+            height=document.get("height"),
+            scale=document.get("scale"),
+            tiles=document.get("tiles"),
+            peak_bytes=document.get("peak_bytes"),
+            seconds=document.get("predicted_s"),
+            measured=document.get("measured"),
+            deadline_s=float(document["deadline_s"]),
             raw=document,
         )
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from srserve_client.cli import installed
+from srserve_client.cli.estimate import estimate
 from srserve_client.cli.models import models
 from srserve_client.cli.upscale import upscale
 from srserve_client.version import __version__
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 app.command()(upscale)
 app.command()(models)
+app.command()(estimate)
 for command in (installed.serve, installed.export, installed.check, installed.keys):
     app.command(context_settings=installed.PASSED_ON, rich_help_panel="Where the service is installed")(command)
 

@@ -24,6 +24,7 @@ from srserve_client.calls import (
     authorization,
     base_url_of,
     degrade_call,
+    estimate_call,
     frames_params,
     model_call,
     models_call,
@@ -33,7 +34,7 @@ from srserve_client.deadlines import Deadline
 from srserve_client.errors import SrserveError
 from srserve_client.frames import ClipOrder, Frames
 from srserve_client.pictures import Picture, picture_bytes
-from srserve_client.results import Model, Result
+from srserve_client.results import Estimate, Model, Result
 from srserve_client.retries import DEFAULT_POLICY, RetryBudget, RetryPolicy, policy_of
 from srserve_client.sync import io
 from srserve_client.sync.exchange import Exchange
@@ -181,6 +182,17 @@ class Client:
             timeout_s=self._timeout(timeout),
         )
         return Frames(frames, order, through=http if self._has_transport else None)
+
+    def estimate(
+        self, picture: "Picture | tuple[int, int]", *, timeout: float | None = None, **options: Unpack[UpscaleOptions]
+    ) -> Estimate:
+        """What `upscale` (or `degrade`) would take for a picture, or for one of that (width, height); nothing is done.
+
+        `accepted` and `problem` say whether the service would take it now. Raises what is wrong with the parameters or
+        with the beginning of the file, and what every call raises.
+        """
+        given = picture if isinstance(picture, tuple) else io.in_thread(picture_bytes, picture)
+        return parsed(self._fetch(estimate_call(given, options), timeout), Estimate.of)
 
     def degrade(
         self,

@@ -8,7 +8,7 @@ import httpx2
 from srserve_client.answers import PROBLEM_JSON
 from srserve_client.errors import ProblemError
 from srserve_client.problems import UnsupportedMedia
-from srserve_client.testing.parameters import ENDPOINTS, FakeModel
+from srserve_client.testing.parameters import ENDPOINTS, FakeModel, Parameters
 from srserve_client.testing.pictures import READ_TYPES
 
 VERSION = "0" * 12
@@ -40,6 +40,27 @@ def problem_response(error: ProblemError, request_id: str) -> httpx2.Response:
         headers["Retry-After"] = str(round(error.retry_after_s))
     content = json.dumps(problem_document(error, request_id)).encode()
     return httpx2.Response(error.status, content=content, headers=headers)
+
+
+def estimate_document(parameters: Parameters, width: int, height: int) -> dict[str, Any]:
+    """The answer of /estimate: everything is accepted, and takes a tenth of a second."""
+    try:
+        scale, answer_width, answer_height = parameters.target(width, height)
+    except ProblemError as error:
+        return {"accepted": False, "problem": problem_document(error, "fake"), "deadline_s": 60.0}
+    seconds = {"decode": 0.01, "queue": 0.0, "infer": 0.08, "encode": 0.01, "total": 0.1}
+    return {
+        "accepted": True,
+        "width": answer_width,
+        "height": answer_height,
+        "scale": scale,
+        "tiles": 1,
+        "pixels": width * height,
+        "peak_bytes": 4 * (width * height + answer_width * answer_height),
+        "predicted_s": seconds,
+        "measured": True,
+        "deadline_s": 60.0,
+    }
 
 
 def model_document(model: FakeModel) -> dict[str, Any]:

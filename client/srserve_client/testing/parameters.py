@@ -25,6 +25,7 @@ NUMBERS = {"width": (1, 2**31), "height": (1, 2**31), "quality": (1, 100), "seed
 NEEDS_SCALE = ("/upscale/frames",)
 KNOWN = {
     "/upscale": ("model", "scale", "width", "height", "format", "quality", "tiling", "ensemble", "metadata"),
+    "/estimate": ("model", "scale", "width", "height", "format", "quality", "tiling", "ensemble", "metadata"),
     "/degrade": ("model", "scale", "seed", "format", "quality", "tiling", "metadata"),
     "/upscale/frames": ("model", "scale", "format", "quality", "tiling", "metadata", "scene_detection"),
     "/jobs": (
@@ -62,13 +63,13 @@ class Parameters:
     def of(cls, path: str, query: httpx2.QueryParams, models: Mapping[str, FakeModel]) -> "Parameters":
         """Of a request to /upscale, /degrade or /jobs. Raises BadParameter, UnknownModel, UnsupportedScale."""
         _check_names(path, query, models)
-        fractions = path in ("/upscale", "/jobs")
+        fractions = path in ("/upscale", "/jobs", "/estimate")
         _check_values(query, fractions=fractions)
         if query["model"] not in models:
             raise UnknownModel(f"There is no model {query['model']!r}.", members={"available": sorted(models)})
         model = models[query["model"]]
         direction: Direction = "down" if path == "/degrade" else "up"
-        if model.direction != direction:
+        if model.direction != direction and path != "/estimate":
             endpoint = ENDPOINTS[model.direction]
             raise WrongEndpoint(f"{model.name} is served at {endpoint}.", members={"endpoint": endpoint})
         if query.get("format", "png") not in FORMATS:

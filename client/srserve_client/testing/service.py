@@ -1,6 +1,7 @@
 """FakeService: answers as the service would, pictures enlarged by nearest neighbour. Checked against the real one."""
 
 import hashlib
+import json
 import re
 import threading
 from collections import deque
@@ -10,7 +11,7 @@ import httpx2
 
 from srserve_client.errors import ConnectionFailed, ProblemError
 from srserve_client.problems import MethodNotAllowed, NotFound, UnknownModel
-from srserve_client.testing.documents import VERSION, model_document, problem_response
+from srserve_client.testing.documents import VERSION, estimate_document, model_document, problem_response
 from srserve_client.testing.frames import clip_response
 from srserve_client.testing.jobs import FakeJobs
 from srserve_client.testing.parameters import FakeModel, Parameters
@@ -42,6 +43,7 @@ class FakeService:
         self._routes: dict[str, dict[str, Route]] = {
             "/upscale": {"POST": self._picture},
             "/upscale/frames": {"POST": self._clip},
+            "/estimate": {"POST": self._estimate},
             "/degrade": {"POST": self._picture},
             "/jobs": {"POST": self._create_job},
             "/jobs/([^/]+)": {"GET": self._get_job, "DELETE": self._cancel_job},
@@ -145,6 +147,16 @@ class FakeService:
         request_id = request.headers.get("x-request-id", "fake")
         parts, headers = clip_response(request, parameters, self._made, request_id)
         return httpx2.Response(200, content=b"".join(parts) if whole else parts, headers=headers)
+
+    def _estimate(self, request: httpx2.Request) -> httpx2.Response:
+        parameters = Parameters.of("/estimate", request.url.params, self.models)
+        content = request.read()
+        if request.headers.get("content-type", "").startswith("application/json"):
+            facts = json.loads(content)
+            width, height = int(facts["width"]), int(facts["height"])
+        else:
+            width, height = opened(content).size
+        return httpx2.Response(200, json=estimate_document(parameters, width, height))
 
     def _made(self, content: bytes, parameters: Parameters) -> tuple[bytes, str, int, int]:
         """A job's result: its content, media type, width and height."""

@@ -29,6 +29,12 @@ export async function getJson(path, parameters) {
   return answer.json();
 }
 
+/** What /upscale would take for a picture of that size: seconds, or the problem that it would answer with. */
+export async function estimate(parameters, size) {
+  const options = { method: "POST", headers: { ...authorization(), "Content-Type": "application/json" }, body: JSON.stringify(size) };
+  return (await fetching(address("estimate", parameters), options)).json();
+}
+
 /** Sends `body` and gives {blob, headers}; `onSent` and `onReceived` get fractions of 1, or null for an unknown whole. */
 export function send(path, parameters, body, { signal, onSent = () => {}, onReceived = () => {} } = {}) {
   return new Promise((resolve, reject) => {

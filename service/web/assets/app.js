@@ -1,7 +1,7 @@
 // The page: brings its parts together.
 
-import { getJson, key } from "./api.js";
-import { announce, byId, element } from "./dom.js";
+import { estimate, getJson, key } from "./api.js";
+import { announce, byId, duration, element } from "./dom.js";
 import { chosen, offer } from "./models.js";
 import { read, thumbnail, watch } from "./pictures.js";
 import { Run } from "./runs.js";
@@ -9,6 +9,7 @@ import { curl, python } from "./snippets.js";
 import { Viewer } from "./viewer.js";
 
 let pictures = [];
+let followed = 0; // orders so far
 const runs = [];
 const viewer = new Viewer();
 
@@ -30,20 +31,55 @@ async function take(files) {
   follow();
 }
 
-/** After a change of the order. */
-function follow() {
-  byId("start").disabled = !pictures.length || !chosen().length;
+/** All that is asked for: [{picture, model, scale}]. */
+function order() {
+  return pictures.flatMap((picture) => chosen().map((choice) => ({ picture, ...choice })));
+}
+
+/** After a change of the order: what it will take is foretold before anything is sent. */
+async function follow() {
+  const wanted = order();
+  byId("start").disabled = !wanted.length;
+  byId("prediction").replaceChildren();
+  followed += 1;
+  const mine = followed;
+  const estimates = await Promise.all(wanted.map(predict));
+  if (mine === followed) byId("prediction").replaceChildren(...told(wanted, estimates)); // else it has changed meanwhile
+}
+
+/** The estimate for a picture of known size, kept; null where there is none. */
+async function predict({ picture, model, scale }) {
+  if (!picture.bitmap) return null;
+  const name = `${model} ${scale}`;
+  picture.estimates ??= new Map();
+  if (!picture.estimates.has(name)) {
+    const size = { width: picture.width, height: picture.height, bytes: picture.file.size };
+    picture.estimates.set(name, estimate({ model, scale }, size).catch(() => null));
+  }
+  return picture.estimates.get(name);
+}
+
+/** How long the network and the encoder will work for all of it, and what will be refused. */
+function told(wanted, estimates) {
+  const seconds = estimates.reduce((sum, made) => sum + (made?.predicted_s?.infer ?? 0) + (made?.predicted_s?.encode ?? 0), 0);
+  const sure = estimates.every((made) => made?.measured !== false);
+  const lines = seconds ? [element("span", { textContent: `Predicted: ${duration(seconds)}${sure ? "" : ", a first guess"}.` })] : [];
+  estimates.forEach((made, at) => {
+    if (!made?.problem) return;
+    const what = `${wanted[at].picture.name}, ${wanted[at].model} ×${wanted[at].scale}`;
+    lines.push(element("span", { className: "problem", textContent: ` ${what}: ${made.problem.detail}` }));
+  });
+  return lines;
 }
 
 function start(event) {
   event.preventDefault();
   byId("results").hidden = false;
-  for (const picture of pictures) {
-    for (const choice of chosen()) {
-      const run = new Run(picture, { ...choice, predictedS: null }, compare);
-      runs.push(run);
-      byId("runs").append(run.row);
-    }
+  for (const wanted of order()) {
+    const run = new Run(wanted.picture, wanted, compare);
+    predict(wanted).then((made) => (run.predictedS = made?.predicted_s?.total ?? null));
+    runs.push(run);
+    byId("runs").append(run.row);
   }
 }
 

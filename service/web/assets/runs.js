@@ -18,9 +18,9 @@ export class Run {
   #started = 0;
   #timer = 0;
 
-  /** `picture` as in pictures.js; `predictedS` seconds or null; `onDone(run)` is called when there is a result. */
-  constructor(picture, { model, scale, predictedS }, onDone) {
-    Object.assign(this, { picture, model, scale, predictedS, onDone, blob: null, bitmap: null });
+  /** `picture` as in pictures.js; `predictedS`, where it becomes known, is in seconds; `onDone(run)` is called when there is a result. */
+  constructor(picture, { model, scale }, onDone) {
+    Object.assign(this, { picture, model, scale, onDone, predictedS: null, blob: null, bitmap: null });
     this.label = `${model} ×${scale}`;
     this.parameters = { model, scale };
     const name = element("b", { textContent: picture.name });

@@ -11,6 +11,7 @@ import pytest
 
 from tests.client.cli.command import srserve
 from tests.conftest import MODELS, REPOSITORY, LiveServer
+from tests.service.pictures import as_file, bomb, pixels
 
 
 def test_models_are_a_table_for_people(live_server: LiveServer) -> None:
@@ -33,7 +34,7 @@ def test_an_unknown_model_is_wrong_use(live_server: LiveServer) -> None:
     assert f"There is no model 'none'. There is {', '.join(MODELS)}." in ran.err
 
 
-@pytest.mark.parametrize("command", [["--help"], ["upscale", "--help"], ["models", "--help"]])
+@pytest.mark.parametrize("command", [["--help"], ["upscale", "--help"], ["models", "--help"], ["estimate", "--help"]])
 def test_every_command_explains_itself(command: list[str]) -> None:
     ran = srserve(*command)
     assert ran.status == 0
@@ -96,3 +97,29 @@ def test_the_shell_completes_models_and_scales_from_the_service(live_server: Liv
 
     assert completed("srserve upscale --model n") == ["nearest"]
     assert completed("srserve upscale --model nearest --scale ") == ["2", "3", "4"]
+
+
+# --- estimate
+
+
+def test_an_estimate_is_a_table_for_people_and_json_for_programs(live_server: LiveServer, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.png" for name in "ab"]
+    for path in paths:
+        path.write_bytes(as_file(pixels(13, 20)))
+    options = ("--model", "nearest", "--scale", 2)
+    ran = srserve("estimate", *paths, *options, url=live_server.url)
+    assert ran.status == 0
+    assert ran.out.count("40 x 26") == 2
+    first, second = srserve("estimate", *paths, *options, "--json", url=live_server.url).lines
+    assert [first["input"], second["input"]] == [str(path) for path in paths]
+    assert (first["accepted"], first["tiles"], first["width"]) == (True, 1, 40)
+
+
+def test_an_estimate_of_what_would_be_refused_says_why_and_fails(live_server: LiveServer, tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    path.write_bytes(bomb(9000, 9000))
+    ran = srserve("estimate", path, "--model", "nearest", "--scale", 2, "--json", url=live_server.url)
+    assert ran.status == 1
+    assert ran.lines[0]["problem"]["code"] == "too-many-pixels"
+    assert srserve("estimate", path, "--model", "none", "--scale", 2, url=live_server.url).status == 2
+    assert srserve("estimate", tmp_path / "none.png", "--model", "nearest", url=live_server.url).status != 0

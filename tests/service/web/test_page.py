@@ -110,6 +110,24 @@ def test_a_model_without_the_scale_cannot_be_chosen_and_says_what_it_has(page: B
     assert page.all("input[value=blur]")[0].is_enabled()
 
 
+# --- what it will take
+
+
+def test_what_it_will_take_is_told_before_anything_is_sent(page: Browser, photo: Path) -> None:
+    page.choose(photo)
+    page.until(lambda: page.one("#prediction").text.startswith("Predicted: less than a second"), "a prediction")
+    page.button("Remove").click()
+    page.until(lambda: page.run("return document.querySelector('#prediction').textContent") == "", "no prediction")
+
+
+def test_what_would_be_refused_is_told_before_it_is_sent(chromium: Browser, launch: Launch, photo: Path) -> None:
+    server = launch(max_input_pixels=500)
+    chromium.open(server.url)
+    chromium.one("#models label")
+    chromium.choose(photo)
+    chromium.until(lambda: "at most 500 are taken" in chromium.one("#prediction").text, "why not")
+
+
 # --- zoom and pan
 
 
