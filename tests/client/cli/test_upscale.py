@@ -1,8 +1,13 @@
 """srserve upscale against the running service: what is made, skipped, refused, and with which exit status."""
 
 import json
+import os
+import re
 import signal
+import subprocess
+import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +16,7 @@ import pytest
 from tests import oracles
 from tests.client.cli.command import process, srserve
 from tests.client.scripted import Scripted, scripted
-from tests.conftest import LiveServer, eventually
+from tests.conftest import REPOSITORY, LiveServer, eventually
 from tests.service.pictures import as_file, as_pixels, format_of, pixels
 
 NEAREST = ("--model", "nearest", "--scale", "2")
@@ -191,6 +196,27 @@ def test_it_is_a_filter_of_the_shell(live_server: LiveServer, tmp_path: Path) ->
     out, err = command.communicate(as_file(lr), timeout=60)
     assert (command.returncode, err) == (0, b"")
     assert np.array_equal(as_pixels(out), oracles.nearest(lr, 2))
+
+
+def test_a_terminal_sees_a_bar_with_the_time_that_is_left(
+    photos: Path, live_server: LiveServer, tmp_path: Path
+) -> None:
+    terminal, end = os.openpty()
+    command = [sys.executable, "-m", "srserve_client", "upscale", "photos", "-o", "out", *NEAREST]
+    environment = os.environ | {"SR_BASE_URL": live_server.url, "PYTHONPATH": str(REPOSITORY / "client")}
+    environment |= {"TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=end) as running:
+        os.close(end)
+        shown = b""
+        with suppress(OSError):  # EIO: nobody holds the other end any more
+            while part := os.read(terminal, 1 << 16):
+                shown += part
+    os.close(terminal)
+    assert running.returncode == 0
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode()).replace("\r", "\n").splitlines()
+    assert any(re.search(r"0/3 .*left -:--:--", line) for line in lines), lines
+    assert any(re.search(r"3/3 0:00:\d\d left 0:00:00", line) for line in lines), lines
+    assert "3 done" in lines
 
 
 def test_ctrl_c_stops_it_and_the_same_command_goes_on(photos: Path, live_server: LiveServer, tmp_path: Path) -> None:
