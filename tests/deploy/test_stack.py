@@ -7,9 +7,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import av
 import httpx2
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from PIL import Image
 
 from tests.conftest import REPOSITORY, eventually
 from tests.service.pictures import as_file, pixels
+from tests.service.video.samples import Sample, moving, write
 
 pytestmark = pytest.mark.stack
 
@@ -95,6 +98,20 @@ def test_a_job_is_done_by_whichever_replica_and_fetched_from_any(gateway: httpx2
     assert eventually(lambda: gateway.get(path).json()["state"] == "succeeded", timeout_s=60)
     for _ in range(4):
         assert Image.open(io.BytesIO(gateway.get(f"{path}/result").content)).size == (40, 40)
+
+
+def test_a_video_is_a_job_too_in_the_confines_of_the_container(gateway: httpx2.Client, tmp_path: Path) -> None:
+    """Its pieces are made by processes of their own, under the same limits: no root to write on, no capability."""
+    frames = moving(6, width=48, height=32)
+    video = write(tmp_path / "clip.mp4", Sample(frames, [512 * at for at in range(len(frames))]))
+    job = gateway.post("/jobs?model=edsr-small&scale=2", content=video.read_bytes())
+    assert job.status_code == 202, job.text
+    path = job.headers["location"]
+    assert eventually(lambda: gateway.get(path).json()["state"] not in ("queued", "running"), timeout_s=90)
+    assert gateway.get(path).json()["problem"] is None
+    (tmp_path / "large.mp4").write_bytes(gateway.get(f"{path}/result").content)
+    with av.open(str(tmp_path / "large.mp4")) as container:
+        assert [(frame.width, frame.height) for frame in container.decode(video=0)] == [(96, 64)] * len(frames)
 
 
 def test_the_services_own_refusals_come_through(gateway: httpx2.Client) -> None:
