@@ -19,6 +19,8 @@ Format = Literal["png", "jpeg", "webp", "avif", "tiff"]
 Tiling = Literal["fast", "exact"]
 Metadata = Literal["keep", "strip"]
 SceneDetection = Literal["on", "off"]
+Codec = Literal["h264", "h265", "av1", "ffv1"]
+Container = Literal["mp4", "mov", "mkv", "webm"]
 
 
 class ClientOptions(TypedDict, total=False):
@@ -56,14 +58,26 @@ class FramesOptions(TypedDict, total=False):
 
 
 class JobOptions(TypedDict, total=False):
-    """The parameters of /jobs; as of /upscale, where they have the same names."""
+    """The parameters of /jobs; as of /upscale and /upscale/frames, where they have the same names.
+
+    `format`, `quality` and `metadata` are of pictures. Of videos are `codec` (h264 by default; ffv1 is lossless),
+    `crf`, its constant rate factor (lower is better), `container` (the source's, where it can hold the codec), and
+    `scene_detection`.
+    """
 
     model: Required[str]
-    scale: Required[int]
+    scale: float | None
+    width: int | None
+    height: int | None
+    tiling: Tiling | None
+    ensemble: bool | None
     format: Format | None
     quality: int | None
-    tiling: Tiling | None
     metadata: Metadata | None
+    codec: Codec | None
+    crf: int | None
+    container: Container | None
+    scene_detection: SceneDetection | None
 
 
 @dataclass(frozen=True)

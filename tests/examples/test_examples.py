@@ -13,6 +13,7 @@ from tests import oracles
 from tests.client.scripted import Scripted, scripted
 from tests.conftest import REPOSITORY, LiveServer, eventually
 from tests.service.pictures import as_file, as_pixels, format_of, pixels
+from tests.service.video.samples import Sample, moving, read_pictures, write
 
 EXAMPLES = REPOSITORY / "examples"
 LR = pixels(10, 8)
@@ -36,7 +37,7 @@ def one_picture(name: str, picture: str, *, url: str, cwd: Path) -> "subprocess.
 
 
 def test_every_example_is_run_here() -> None:
-    tested = {*ONE_PICTURE, "thumbnails.py", "camera.py", "test_own_code.py"}
+    tested = {*ONE_PICTURE, "thumbnails.py", "camera.py", "video.py", "test_own_code.py"}
     assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == tested
 
 
@@ -109,3 +110,17 @@ def test_the_tests_of_own_code_pass_without_a_service(tmp_path: Path) -> None:
     done = run(command, url="http://127.0.0.1:9", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "3 passed" in done.stdout
+
+
+def test_a_video_is_handed_in_followed_and_fetched(live_server: LiveServer, tmp_path: Path) -> None:
+    write(tmp_path / "in.mp4", Sample(moving(6), [512 * at for at in range(6)]))
+    command = [sys.executable, str(EXAMPLES / "video.py"), "in.mp4", "out.mp4", "--model", "nearest", "--scale", "2"]
+    done = run(command, url=live_server.url, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "out.mp4\n"), done.stderr
+    assert "succeeded 6/6 frames" in done.stderr
+    assert [(picture.width, picture.height) for picture in read_pictures(tmp_path / "out.mp4")] == [(192, 128)] * 6
+    (tmp_path / "broken.mp4").write_bytes((tmp_path / "in.mp4").read_bytes()[:900])
+    command[2] = "broken.mp4"
+    refused = run(command, url=live_server.url, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "undecodable-video" in refused.stderr or "cannot be opened" in refused.stderr

@@ -8,6 +8,7 @@ from srserve_client.cli import installed
 from srserve_client.cli.estimate import estimate
 from srserve_client.cli.models import models
 from srserve_client.cli.upscale import upscale
+from srserve_client.cli.video import video
 from srserve_client.version import __version__
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command()(upscale)
+app.command()(video)
 app.command()(models)
 app.command()(estimate)
 for command in (installed.serve, installed.export, installed.check, installed.keys):

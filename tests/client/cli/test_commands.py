@@ -34,9 +34,9 @@ def test_an_unknown_model_is_wrong_use(live_server: LiveServer) -> None:
     assert f"There is no model 'none'. There is {', '.join(MODELS)}." in ran.err
 
 
-@pytest.mark.parametrize("command", [["--help"], ["upscale", "--help"], ["models", "--help"], ["estimate", "--help"]])
+@pytest.mark.parametrize("command", [[], ["upscale"], ["video"], ["models"], ["estimate"]])
 def test_every_command_explains_itself(command: list[str]) -> None:
-    ran = srserve(*command)
+    ran = srserve(*command, "--help")
     assert ran.status == 0
     assert "Usage: srserve" in ran.out
 
