@@ -39,6 +39,7 @@ class Speed(NamedTuple):
     """Seconds for all frames, best of the rounds: of the bare session, and of the job from its start to its end."""
 
     model: str
+    scale: int
     frames: int
     bare_s: float
     job_s: float
@@ -101,9 +102,9 @@ def job_seconds(client: httpx2.Client, content: bytes, **query: Any) -> float:  
     return float((ended - began) / np.timedelta64(1, "s"))
 
 
-def measure(client: httpx2.Client, clip: Path, model: str, arguments: argparse.Namespace) -> Speed:
+def measure(client: httpx2.Client, clip: Path, model: str, scale: int, arguments: argparse.Namespace) -> Speed:
     """Rounds of one bare run and one job each."""
-    path = arguments.store / model / f"x{arguments.scale}.onnx"
+    path = arguments.store / model / f"x{scale}.onnx"
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = arguments.threads
     session = onnxruntime.InferenceSession(path, options, providers=arguments.providers)
@@ -114,8 +115,8 @@ def measure(client: httpx2.Client, clip: Path, model: str, arguments: argparse.N
     bare, jobs = [], []
     for _ in range(arguments.rounds):
         bare.append(bare_seconds(session, frames, manifest))
-        jobs.append(job_seconds(client, clip.read_bytes(), model=model, scale=arguments.scale, codec=arguments.codec))
-    return Speed(model, len(frames), min(bare), min(jobs))
+        jobs.append(job_seconds(client, clip.read_bytes(), model=model, scale=scale, codec=arguments.codec))
+    return Speed(model, scale, len(frames), min(bare), min(jobs))
 
 
 @contextmanager
@@ -151,18 +152,25 @@ def resident_bytes(process: "psutil.Process") -> int:
 def memory_rows(client: httpx2.Client, folder: Path, arguments: argparse.Namespace) -> Iterator[str]:
     """A line for each length."""
     process = next(child for child in psutil.Process().children() if "service" in child.cmdline())
+    model, scale = arguments.models[0]
     for count in arguments.lengths:
         clip = write_clip(folder / f"{count}.mp4", panning(count))
         with peak_memory(process) as peak:
-            job_seconds(client, clip.read_bytes(), model=arguments.models[0], scale=arguments.scale)
+            job_seconds(client, clip.read_bytes(), model=model, scale=scale)
         yield f"| {count} | {peak[0] / MIB:.0f} |"
+
+
+def _model(text: str) -> tuple[str, int]:
+    name, _, scale = text.partition(":")
+    return name, int(scale)
 
 
 def main() -> int:
     """Prints the tables; returns 1 if a model is below `--limit`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.video", description=__doc__)
-    parser.add_argument("--model", action="append", dest="models", help="repeatable; default vespcn and edsr-small")
-    parser.add_argument("--scale", type=int, default=4)
+    parser.add_argument(
+        "--model", action="append", dest="models", type=_model, help="NAME:SCALE, repeatable; vespcn:4 and edsr-small:4"
+    )
     parser.add_argument("--frames", type=int, default=240)
     parser.add_argument("--clip", type=Path, help="a video of 480x270 instead of the one that is made")
     parser.add_argument("--codec", default="h264")
@@ -173,19 +181,19 @@ def main() -> int:
     parser.add_argument("--lengths", type=int, nargs="*", default=[50, 200, 800], help="frames, to measure memory")
     parser.add_argument("--limit", type=float, default=None, help="fail below this ratio")
     arguments = parser.parse_args()
-    arguments.models = arguments.models or ["vespcn", "edsr-small"]
+    arguments.models = arguments.models or [("vespcn", 4), ("edsr-small", 4)]
     worst = float("inf")
     settings = {"threads": str(arguments.threads), "store": str(arguments.store)}
     with tempfile.TemporaryDirectory() as folder, service(**settings) as client:
         clip = arguments.clip or write_clip(Path(folder) / "clip.mp4", islice(panning(arguments.frames), None))
         print("| model | frames | bare session fps | job fps | ratio |")
         print("|---|---|---|---|---|")
-        for model in arguments.models:
-            row = measure(client, clip, model, arguments)
+        for model, scale in arguments.models:
+            row = measure(client, clip, model, scale, arguments)
             worst = min(worst, row.ratio)
             bare, job = row.frames / row.bare_s, row.frames / row.job_s
             print(
-                f"| {row.model} x{arguments.scale} | {row.frames} | {bare:.2f} | {job:.2f} | {row.ratio:.3f} |",
+                f"| {row.model} x{row.scale} | {row.frames} | {bare:.2f} | {job:.2f} | {row.ratio:.3f} |",
                 flush=True,
             )
         print("\n| frames | peak memory of all processes, MiB |")
