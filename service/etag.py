@@ -10,7 +10,7 @@ from importlib import metadata
 _TAG = re.compile(r'[ \t]*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|$)')
 _EMPTY = re.compile(r"[ \t]*(?:,|$)")  # lists may have empty members (RFC 9110, 5.6.1.2)
 # What turns the network's numbers into bytes, and the caller's bytes into pixels.
-_LIBRARIES = ("srserve", "imagecodecs", "numpy", "onnxruntime", "onnxruntime-gpu", "pillow")
+_LIBRARIES = ("srserve", "imagecodecs", "numpy", "onnxruntime", "onnxruntime-gpu", "pillow", "zlib-ng")
 
 
 def strong_etag(facts: object) -> str:
