@@ -1,11 +1,15 @@
 """Watching: tells the metrics what is served here, and where to look when they are read."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import onnxruntime
 from starlette.datastructures import State
 
 from service.admission import Admission, Readiness
+from service.jobs.census import Census
+from service.jobs.folder import DATABASE
+from service.jobs.record import State as JobState
 from service.metrics import Metrics
 from service.scheduler import BatchObserver, BatchRecord, Queued, Scheduler
 from service.settings import Settings
@@ -53,7 +57,19 @@ def watch(state: State, *, version: str) -> None:
     metrics.watch("sr_admitted_requests_limit", "Places there are", lambda: settings.max_requests)
     metrics.watch("sr_admitted_bytes", "Bytes promised to requests", lambda: admission.bytes)
     metrics.watch("sr_admitted_bytes_limit", "Bytes that may be promised", lambda: settings.max_memory_bytes)
+    watch_jobs(metrics, Census(settings.jobs / DATABASE))
+    metrics.watch("sr_jobs_bytes_limit", "Bytes that files of jobs may take", lambda: settings.max_jobs_bytes)
     metrics.watch("sr_queue_seconds_predicted", "Seconds until admitted work is done", admission.drain_s)
+
+
+def watch_jobs(metrics: Metrics, census: Census) -> None:
+    """Adds the jobs of the folder, which replicas may share: each of them says the same."""
+
+    def of(state: JobState) -> Callable[[], float]:
+        return lambda: census.jobs(state)
+
+    metrics.watch_each("sr_jobs", "Jobs in the folder", "state", {state: of(state) for state in get_args(JobState)})
+    metrics.watch("sr_jobs_bytes", "Bytes of the jobs' files", census.bytes)
 
 
 def watch_queue(metrics: Metrics, scheduler: Scheduler, *, device: str) -> None:

@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+DATABASE = "jobs.sqlite3"
 INPUT = "input"
 LOCK = "lock"
 STRAY_AGE_S = 600.0  # a folder of no job is one that another process is about to write down, unless it is so old
@@ -47,7 +48,7 @@ class JobFolder:
     @property
     def database(self) -> Path:
         """Where the database lies."""
-        return self.path / "jobs.sqlite3"
+        return self.path / DATABASE
 
     def of(self, job_id: str) -> Path:
         """The job's own folder."""

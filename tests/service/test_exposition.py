@@ -105,3 +105,14 @@ def test_a_head_too_long_or_too_slow_is_a_rejection_and_silence_is_none(launch: 
     found = scrape(server)
     assert sample(found, "sr_rejections_total", reason="slow") == 1
     assert sample(found, "sr_rejections_total", reason="too_large") == 1
+
+
+def test_jobs_are_counted_by_state(launch: Launch) -> None:
+    server = launch(metrics_port=0)
+    with server.client() as client:
+        job = client.post("/jobs?model=nearest&scale=2", content=as_file(pixels(8, 8)))
+        assert job.status_code == 202
+        assert eventually(lambda: sample(scrape(server), "sr_jobs", state="succeeded") == 1)
+        found = scrape(server)
+        assert sample(found, "sr_jobs", state="queued") == sample(found, "sr_jobs", state="running") == 0
+        assert sample(found, "sr_jobs_bytes") == len(client.get(f"{job.headers['location']}/result").content)
