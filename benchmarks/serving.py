@@ -4,16 +4,25 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 
 START_TIMEOUT_S = 120.0
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service that was started here; `log` has one JSON object a line, where one was asked for."""
+
+    url: str
+    pid: int
+    log: Path | None
 
 
 @contextmanager
@@ -27,19 +36,29 @@ def service(url: str | None = None, **settings: str) -> Iterator[httpx2.Client]:
         with httpx2.Client(base_url=url, timeout=600) as client:
             yield client
         return
+    with started(settings) as running, httpx2.Client(base_url=running.url, timeout=600) as client:
+        yield client
+
+
+@contextmanager
+def started(settings: Mapping[str, str], *, log: Path | None = None) -> Iterator[Running]:
+    """A service started for the block with `settings`, ready. Raises RuntimeError if it does not become so."""
     port = free_port()
-    environment = {**os.environ, "SR_PORT": str(port), "SR_LOG_LEVEL": "warning", "SR_DRAIN_DELAY_S": "0"}
-    with tempfile.TemporaryDirectory() as jobs:
-        environment["SR_JOBS"] = jobs
-        environment.update({f"SR_{name.upper()}": value for name, value in settings.items()})
-        process = subprocess.Popen([sys.executable, "-m", "service"], env=environment, cwd=REPOSITORY)
-        try:
-            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=600) as client:
-                _wait(client, process)
-                yield client
-        finally:
-            process.terminate()
-            process.wait(timeout=60)
+    level = "warning" if log is None else "info"
+    environment = {**os.environ, "SR_PORT": str(port), "SR_LOG_LEVEL": level, "SR_DRAIN_DELAY_S": "0"}
+    environment.update({f"SR_{name.upper()}": value for name, value in settings.items()})
+    with ExitStack() as stack:
+        output = stack.enter_context(log.open("wb")) if log else None
+        command = [sys.executable, "-m", "service"]
+        process = subprocess.Popen(command, env=environment, cwd=REPOSITORY, stdout=output)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        with httpx2.Client(base_url=url, timeout=60) as client:
+            _wait(client, process)
+        yield Running(url, process.pid, log)
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
 
 
 def free_port() -> int:

@@ -147,7 +147,9 @@ class Upscaler:
             admitted_at = time.monotonic()
             source, session = await self._threads.run(_decode, upload.content, order)
             self._estimator.decoded(order, time.monotonic() - admitted_at)
+        decoded_at = time.monotonic()
         image, stats = await self._run(source, session, request, forecast)
+        self._estimator.handed_over(time.monotonic() - decoded_at - stats.queue_s - stats.infer_s)
         del source  # before the encoder takes its share of memory
         with record.times.stage("encode"):
             started = time.monotonic()

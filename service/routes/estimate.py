@@ -37,7 +37,9 @@ class PictureFacts(BaseModel):
 
 
 class PredictedSeconds(BaseModel):
-    """From the moment when the body has come. `queue` is what is due to others who are there now."""
+    """From the moment when the body has come. `queue` is what is due to others who are there now, and to
+    a service that is busy with them.
+    """
 
     decode: float
     queue: float
@@ -154,7 +156,7 @@ def _filled(answer: EstimateAnswer, order: Order, made: Estimate) -> EstimateAns
     forecast = made.forecast
     seconds = {
         "decode": made.decode_s,
-        "queue": forecast.queue_s,
+        "queue": forecast.queue_s + made.handover_s,
         "infer": forecast.alone_s,
         "encode": made.encode_s,
         "total": made.total_s,

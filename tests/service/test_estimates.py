@@ -89,6 +89,25 @@ def test_codecs_are_learned_by_format(registry: Registry) -> None:
     run(test())
 
 
+def test_what_passes_between_the_steps_is_learned_and_a_hiccup_is_not_the_rule(registry: Registry) -> None:
+    async def test() -> None:
+        async with estimating(registry) as (estimator, _, _):
+            wanted = order(registry, 64, 64)
+            before = estimator.estimate(wanted, body_bytes=0)
+            for _ in range(200):
+                estimator.handed_over(0.05)
+            made = estimator.estimate(wanted, body_bytes=0)
+            assert made.handover_s == pytest.approx(0.05, rel=0.01)
+            assert made.total_s - before.total_s == pytest.approx(0.05, rel=0.01)
+            estimator.handed_over(1000.0)
+            assert estimator.estimate(wanted, body_bytes=0).handover_s < 0.06
+            for _ in range(200):
+                estimator.handed_over(-1.0)  # clocks of two threads
+            assert estimator.estimate(wanted, body_bytes=0).handover_s == pytest.approx(0, abs=1e-6)
+
+    run(test())
+
+
 # --- time
 
 
