@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +33,14 @@ def answer(path: Path) -> NDArray[np.uint8]:
     return np.asarray(image.crop(box).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
-def ours(pixels: NDArray[np.uint8]) -> bytes:
+def ours(compression: Literal["fast", "small"]) -> Way:
     """As the service writes it."""
-    image = DecodedImage(colour=pixels, alpha=None, grey=False, metadata=Metadata(), source_format="png")
-    return encode(image, EncodeOptions(format="png"))
+
+    def write(pixels: NDArray[np.uint8]) -> bytes:
+        image = DecodedImage(colour=pixels, alpha=None, grey=False, metadata=Metadata(), source_format="png")
+        return encode(image, EncodeOptions(format="png", compression=compression))
+
+    return write
 
 
 def by_pillow(level: int) -> Way:
@@ -69,7 +73,8 @@ WAYS: dict[str, Way] = {
     "Pillow, level 1": by_pillow(1),
     "Up, zlib level 1": up(zlib.compressobj, 1),
     **{f"Up, zlib-ng level {level}": up(zlib_ng.compressobj, level) for level in (1, 2, 3, 4, 6)},
-    "the service": ours,
+    "the service": ours("fast"),
+    "the service, compression=small": ours("small"),
 }
 
 

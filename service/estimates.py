@@ -131,5 +131,5 @@ class Estimator:
 
     def _encoding(self, order: Order) -> Line:
         options = order.options
-        name = f"encode {options.format} {options.quality} {order.header.bits}"
+        name = f"encode {options.format} {options.quality} {options.compression} {order.header.bits}"
         return self._costs.codec(name, pixel_s=ENCODE_NS[options.format] * 1e-9)

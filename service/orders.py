@@ -34,6 +34,7 @@ class UpscaleParams:
     format: str | None = None
     accept: str | None = None
     quality: int | None = None
+    compression: Literal["fast", "small"] = "fast"
     tiling: Literal["fast", "exact"] = "fast"
     metadata: Literal["keep", "strip"] = "keep"
     if_none_match: Sequence[str] = ()
@@ -46,7 +47,7 @@ class UpscaleParams:
     def options(self) -> EncodeOptions:
         """How the answer is to be written. Raises BadParameter, NotAcceptable."""
         chosen = choose_format(self.format, self.accept)
-        return EncodeOptions(format=chosen, quality=self.quality, metadata=self.metadata)
+        return EncodeOptions(chosen, self.quality, self.metadata, self.compression)
 
     def check(self, model: ServedModel) -> None:
         """What can be refused before the body is read. Raises WrongEndpoint, UnsupportedScale, BadParameter."""
@@ -156,6 +157,7 @@ class Order:
             "quality": (options.quality or DEFAULT_QUALITY[options.format])
             if options.format in DEFAULT_QUALITY
             else None,
+            "compression": options.compression if options.format == "png" else None,
             "metadata": options.metadata,
         }
 

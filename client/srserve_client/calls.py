@@ -18,6 +18,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 Format = Literal["png", "jpeg", "webp", "avif", "tiff"]
 Tiling = Literal["fast", "exact"]
 Metadata = Literal["keep", "strip"]
+Compression = Literal["fast", "small"]
 SceneDetection = Literal["on", "off"]
 Codec = Literal["h264", "h265", "av1", "ffv1"]
 Container = Literal["mp4", "mov", "mkv", "webm"]
@@ -40,6 +41,7 @@ class UpscaleOptions(TypedDict, total=False):
     height: int | None
     format: Format | None
     quality: int | None
+    compression: Compression | None
     tiling: Tiling | None
     ensemble: bool | None
     metadata: Metadata | None

@@ -31,6 +31,8 @@ class EncodeOptions:
     """1 to 100 for jpeg, webp and avif; png and tiff are lossless and meet any."""
     metadata: Literal["keep", "strip"] = "keep"
     """EXIF and XMP; an ICC profile is colour, and always kept."""
+    compression: Literal["fast", "small"] = "fast"
+    """Of png: quickly, or as small as it gets."""
 
 
 def check_encodable(image: DecodedImage, options: EncodeOptions, *, height: int, width: int) -> None:
@@ -75,7 +77,7 @@ def encode(image: DecodedImage, options: EncodeOptions) -> bytes:
     quality = options.quality or DEFAULT_QUALITY.get(options.format, 0)
     match options.format:
         case "png":
-            return png.encode(image, metadata)
+            return png.encode(image, metadata, small=options.compression == "small")
         case "tiff":
             return tiff_write.encode(image, metadata)
         case "jpeg":

@@ -13,6 +13,7 @@ from service.routes.documentation import problems
 from service.routes.parameters import known_parameters
 from service.routes.pictures import (
     REQUEST_BODY,
+    CompressionField,
     FormatField,
     IfNoneMatch,
     MetadataField,
@@ -51,6 +52,7 @@ class DegradeQuery(BaseModel):
     )
     format: FormatField = None
     quality: QualityField = None
+    compression: CompressionField = "fast"
     tiling: TilingField = "fast"
     metadata: MetadataField = "keep"
 

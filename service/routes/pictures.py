@@ -35,6 +35,10 @@ TilingField = Annotated[
         "exact: by the network's whole receptive field, so that the answer is the untiled one",
     ),
 ]
+CompressionField = Annotated[
+    Literal["fast", "small"],
+    Field(description="Of png, which is lossless either way: small takes many times as long, for fewer bytes"),
+]
 MetadataField = Annotated[Literal["keep", "strip"], Field(description="EXIF and XMP; the colour profile always stays")]
 IfNoneMatch = Annotated[
     list[str] | None,

@@ -11,6 +11,7 @@ from service.routes.documentation import problems
 from service.routes.parameters import known_parameters
 from service.routes.pictures import (
     REQUEST_BODY,
+    CompressionField,
     FormatField,
     IfNoneMatch,
     MetadataField,
@@ -50,6 +51,7 @@ class UpscaleQuery(BaseModel):
     )
     format: FormatField = None
     quality: QualityField = None
+    compression: CompressionField = "fast"
     tiling: TilingField = "fast"
     ensemble: bool = Field(
         False,

@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from srserve_client.calls import Format, Metadata, Tiling, UpscaleOptions
+from srserve_client.calls import Compression, Format, Metadata, Tiling, UpscaleOptions
 from srserve_client.cli import exits
 from srserve_client.cli.completion import complete_model, complete_scale
 from srserve_client.cli.connection import TIMEOUT_S, ApiKey, AsJson, BaseUrl, Connection, Timeout
@@ -40,6 +40,9 @@ TheFormat = Annotated[
     Format | None, typer.Option("--format", "-f", help="Of the results; else the output's suffix says it, else png.")
 ]
 Quality = Annotated[int | None, typer.Option(min=1, max=100, help="Of jpeg, webp and avif; 100 is the best.")]
+TheCompression = Annotated[
+    Compression | None, typer.Option("--compression", help="Of png: small takes time for fewer bytes.")
+]
 TheTiling = Annotated[Tiling | None, typer.Option("--tiling", help="exact: no value differs from the untiled answer.")]
 TheMetadata = Annotated[Metadata | None, typer.Option("--metadata", help="strip: without EXIF and XMP.")]
 Concurrency = Annotated[
@@ -58,6 +61,7 @@ def upscale(
     height: Height = None,
     format: TheFormat = None,
     quality: Quality = None,
+    compression: TheCompression = None,
     tiling: TheTiling = None,
     ensemble: Ensemble = False,
     metadata: TheMetadata = None,
@@ -84,6 +88,7 @@ def upscale(
         "height": height,
         "format": chosen,
         "quality": quality,
+        "compression": compression,
         "tiling": tiling,
         "ensemble": ensemble or None,
         "metadata": metadata,

@@ -15,6 +15,7 @@ FORMATS = ("png", "jpeg", "webp", "avif", "tiff")
 ENDPOINTS: dict[Direction, str] = {"up": "/upscale", "down": "/degrade"}
 CHOICES: Mapping[str, Sequence[str]] = {
     "tiling": ("fast", "exact"),
+    "compression": ("fast", "small"),
     "metadata": ("keep", "strip"),
     "ensemble": ("false", "true"),
     "scene_detection": ("on", "off"),
@@ -24,9 +25,31 @@ CHOICES: Mapping[str, Sequence[str]] = {
 NUMBERS = {"width": (1, 2**31), "height": (1, 2**31), "quality": (1, 100), "seed": (0, 2**63 - 1), "crf": (0, 63)}
 NEEDS_SCALE = ("/upscale/frames",)
 KNOWN = {
-    "/upscale": ("model", "scale", "width", "height", "format", "quality", "tiling", "ensemble", "metadata"),
-    "/estimate": ("model", "scale", "width", "height", "format", "quality", "tiling", "ensemble", "metadata"),
-    "/degrade": ("model", "scale", "seed", "format", "quality", "tiling", "metadata"),
+    "/upscale": (
+        "model",
+        "scale",
+        "width",
+        "height",
+        "format",
+        "quality",
+        "compression",
+        "tiling",
+        "ensemble",
+        "metadata",
+    ),
+    "/estimate": (
+        "model",
+        "scale",
+        "width",
+        "height",
+        "format",
+        "quality",
+        "compression",
+        "tiling",
+        "ensemble",
+        "metadata",
+    ),
+    "/degrade": ("model", "scale", "seed", "format", "quality", "compression", "tiling", "metadata"),
     "/upscale/frames": ("model", "scale", "format", "quality", "tiling", "metadata", "scene_detection"),
     "/jobs": (
         *("model", "scale", "width", "height", "tiling", "ensemble", "format", "quality", "metadata"),

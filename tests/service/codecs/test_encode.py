@@ -285,3 +285,35 @@ def test_an_absurd_quality_is_refused_in_every_format(name: str) -> None:
 def test_an_unknown_format_is_the_programs_mistake() -> None:
     with pytest.raises(ValueError, match="gif"):
         encode(gentle(), EncodeOptions("gif"))
+
+
+# --- compression of png
+
+COMPRESSIONS: tuple[Literal["fast", "small"], ...] = ("fast", "small")
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("grey", [False, True])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_png_holds_every_bit_however_it_is_compressed(
+    compression: Literal["fast", "small"], bits: int, grey: bool, alpha: bool
+) -> None:
+    whole = picture(bits=bits, grey=grey, alpha=alpha)
+    wave = (np.add.outer(np.arange(HEIGHT), np.arange(WIDTH)) % 64).astype(whole.colour.dtype)
+    for image in (whole, dataclasses.replace(whole, colour=np.repeat(wave[..., None], 3, axis=2))):
+        file = encode(image, EncodeOptions("png", compression=compression))
+        channels = [image.colour[..., :1] if grey else image.colour]
+        channels += [] if image.alpha is None else [image.alpha[..., None]]
+        assert np.array_equal(by_another_reader(file, "png"), np.concatenate(channels, axis=-1).squeeze())
+
+
+def test_a_small_png_is_smaller_than_a_fast_one_and_hardly_larger_than_pillows() -> None:
+    y, x = np.mgrid[0:300, 0:400]
+    waves = np.stack([60 * np.sin(y / 9) + 128, 50 * np.cos(x / 7) + 99, (x + y) / 3], axis=-1).astype(np.uint8)
+    image = DecodedImage(waves, None, grey=False, metadata=Metadata(), source_format="png")
+    fast, small = (len(encode(image, EncodeOptions("png", compression=each))) for each in COMPRESSIONS)
+    file = io.BytesIO()
+    Image.fromarray(waves).save(file, "PNG")
+    assert small < fast
+    assert small < 1.02 * len(file.getvalue())

@@ -179,7 +179,7 @@ def test_a_scale_that_the_model_has_not_is_refused(client: httpx2.Client, scale:
 @pytest.mark.parametrize("name", ["ensemble", "width", "noise"])
 def test_a_parameter_of_other_endpoints_is_refused_with_those_there_are(client: httpx2.Client, name: str) -> None:
     members = problem(ask_worse(client, **dict[str, Any]({name: "1"})), 422, "bad-parameter")
-    assert members["known"] == ["model", "scale", "seed", "format", "quality", "tiling", "metadata"]
+    assert members["known"] == ["model", "scale", "seed", "format", "quality", "compression", "tiling", "metadata"]
 
 
 def test_limits_are_those_of_upscale(client: httpx2.Client) -> None:

@@ -38,7 +38,7 @@ def test_the_answer_is_binary_in_each_format(operation: dict[str, Any]) -> None:
 
 def test_every_parameter_is_described_and_the_one_that_must_be_given_is_marked(operation: dict[str, Any]) -> None:
     parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
-    sizes, form = ["scale", "width", "height"], ["format", "quality", "tiling", "ensemble", "metadata"]
+    sizes, form = ["scale", "width", "height"], ["format", "quality", "compression", "tiling", "ensemble", "metadata"]
     assert list(parameters) == ["model", *sizes, *form, "if-none-match", "X-Request-Timeout-Ms"]
     assert [name for name, parameter in parameters.items() if parameter["required"]] == ["model"]
     assert all(parameter["description"] for parameter in parameters.values())

@@ -259,7 +259,7 @@ def test_several_bad_values_are_told_at_once(client: httpx2.Client) -> None:
 
 def test_an_unknown_parameter_is_told_the_known_ones(client: httpx2.Client) -> None:
     members = problem(ask(client, qualty=5), 422, "bad-parameter")
-    sizes, form = ["scale", "width", "height"], ["format", "quality", "tiling", "ensemble", "metadata"]
+    sizes, form = ["scale", "width", "height"], ["format", "quality", "compression", "tiling", "ensemble", "metadata"]
     assert members["known"] == ["model", *sizes, *form]
     assert "did you mean quality?" in members["detail"]
 
