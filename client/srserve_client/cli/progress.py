@@ -37,7 +37,9 @@ class Bar:
             console=console,
             disable=quiet or not console.is_terminal,
         )
-        self._task = self._progress.add_task(label, total=None, state="", left_s=None)
+        self._task = self._progress.add_task(
+            label, total=None, state="" if count is None else f"0/{count}", left_s=None
+        )
         self._count = count
         self._done = 0
 
