@@ -35,23 +35,52 @@ export async function estimate(parameters, size) {
   return (await fetching(address("estimate", parameters), options)).json();
 }
 
+export async function remove(path) {
+  return (await fetching(address(path), { method: "DELETE", headers: authorization() })).json();
+}
+
+/** The file at a path, whole. */
+export async function getBlob(path) {
+  return (await fetching(address(path), { headers: authorization() })).blob();
+}
+
+/** The events of a stream, {id, data}, until it ends; `last` is the id of the one that was seen last. */
+export async function* events(path, { last } = {}) {
+  // Not by EventSource, which can send no key.
+  const headers = { ...authorization(), Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) };
+  const answer = await fetching(address(path), { headers });
+  if (!answer.body) return; // 204: there will be no more
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
+    text += value;
+    const blocks = text.split(/\r?\n\r?\n/);
+    text = blocks.pop();
+    for (const block of blocks) {
+      const fields = block.split(/\r?\n/).map((line) => line.match(/^([^:]*):? ?(.*)$/).slice(1));
+      const data = fields.filter(([name]) => name === "data").map(([, content]) => content).join("\n");
+      if (data) yield { id: Object.fromEntries(fields).id, data: JSON.parse(data) };
+    }
+  }
+}
+
 /** Sends `body` and gives {blob, headers}; `onSent` and `onReceived` get fractions of 1, or null for an unknown whole. */
-export function send(path, parameters, body, { signal, onSent = () => {}, onReceived = () => {} } = {}) {
+export function send(path, parameters, body, { signal, headers = {}, onSent = () => {}, onReceived = () => {} } = {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch tells nothing of an upload's progress
     request.open("POST", address(path, parameters));
     request.responseType = "blob";
-    request.setRequestHeader("Content-Type", "application/octet-stream");
-    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
+    const all = { "Content-Type": "application/octet-stream", ...authorization(), ...headers };
+    for (const [name, value] of Object.entries(all)) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => onSent(fraction(event));
     request.upload.onload = () => onSent(1);
     request.onprogress = (event) => onReceived(fraction(event));
     request.onerror = () => reject(noAnswer());
     request.onabort = () => reject(new DOMException("canceled", "AbortError"));
     request.onload = async () => {
-      const headers = { get: (name) => request.getResponseHeader(name) };
-      if (request.status === 200) resolve({ blob: request.response, headers });
-      else reject(problemOf(request.status, headers.get("Content-Type"), await request.response.text()));
+      const got = { get: (name) => request.getResponseHeader(name) };
+      if (request.status >= 200 && request.status < 300) resolve({ blob: request.response, headers: got });
+      else reject(problemOf(request.status, got.get("Content-Type"), await request.response.text()));
     };
     signal?.addEventListener("abort", () => request.abort(), { once: true });
     if (signal?.aborted) request.abort();

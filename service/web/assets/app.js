@@ -2,11 +2,14 @@
 
 import { estimate, getJson, key } from "./api.js";
 import { announce, byId, duration, element } from "./dom.js";
+import { handIn, restore } from "./jobs.js";
 import { chosen, offer } from "./models.js";
 import { read, thumbnail, watch } from "./pictures.js";
 import { Run } from "./runs.js";
 import { curl, python } from "./snippets.js";
 import { Viewer } from "./viewer.js";
+
+const TOO_LONG = "too-large-for-sync"; // what the service calls a picture that its deadline is too short for
 
 let pictures = [];
 let followed = 0; // orders so far
@@ -16,7 +19,8 @@ const viewer = new Viewer();
 async function take(files) {
   for (const file of files) {
     const picture = await read(file);
-    const size = picture.bitmap ? `${picture.width} × ${picture.height}` : "cannot be shown by this browser";
+    const unknown = picture.isVideo ? "a video: it becomes a job" : "cannot be shown by this browser";
+    const size = picture.bitmap ? `${picture.width} × ${picture.height}` : unknown;
     const remove = element("button", { type: "button", className: "quiet", textContent: "Remove", attributes: { "aria-label": `Remove ${picture.name}` } });
     const row = element("li", {}, thumbnail(picture.bitmap), element("div", {}, element("b", { textContent: picture.name }), ` ${size}`), remove);
     remove.onclick = () => {
@@ -67,17 +71,26 @@ function told(wanted, estimates) {
   estimates.forEach((made, at) => {
     if (!made?.problem) return;
     const what = `${wanted[at].picture.name}, ${wanted[at].model} ×${wanted[at].scale}`;
-    lines.push(element("span", { className: "problem", textContent: ` ${what}: ${made.problem.detail}` }));
+    const isJob = made.problem.code === TOO_LONG;
+    const text = isJob ? "becomes a job, for it takes too long to be waited for" : made.problem.detail;
+    lines.push(element("span", { className: isJob ? "hint" : "problem", textContent: ` ${what}: ${text}` }));
   });
   return lines;
 }
 
-function start(event) {
+async function start(event) {
   event.preventDefault();
-  byId("results").hidden = false;
-  for (const wanted of order()) {
-    const run = new Run(wanted.picture, wanted, compare);
-    predict(wanted).then((made) => (run.predictedS = made?.predicted_s?.total ?? null));
+  const all = order();
+  const estimates = await Promise.all(all.map(predict));
+  for (const [at, wanted] of all.entries()) {
+    const { picture, model, scale } = wanted;
+    if (picture.isVideo || estimates[at]?.problem?.code === TOO_LONG) {
+      handIn(picture.file, { model, scale }, `${model} ×${scale}`);
+      continue;
+    }
+    byId("results").hidden = false;
+    const run = new Run(picture, { model, scale }, compare);
+    run.predictedS = estimates[at]?.predicted_s?.total ?? null;
     runs.push(run);
     byId("runs").append(run.row);
   }
@@ -144,4 +157,4 @@ byId("key-dialog").addEventListener("close", () => {
 });
 document.addEventListener("key-wanted", () => askForKey("The service did not take the key, or wants one."));
 watch(take);
-load();
+load().then(restore);

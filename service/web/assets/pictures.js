@@ -4,9 +4,13 @@ import { announce, byId, element } from "./dom.js";
 
 const THUMBNAIL = 112; // pixels, twice what is shown, for dense screens
 
-/** One picture: {file, name, bitmap, width, height}; without a bitmap where the browser cannot show it (TIFF). */
+const VIDEO = /\.(mp4|mov|mkv|webm)$/i; // browsers know no type of some of them
+
+/** One picture or video: {file, name, isVideo, bitmap, width, height}; without a bitmap where it cannot be shown (TIFF). */
 export async function read(file) {
-  const picture = { file, name: file.name || "pasted.png", bitmap: null, width: null, height: null };
+  const isVideo = file.type.startsWith("video/") || VIDEO.test(file.name);
+  const picture = { file, name: file.name || "pasted.png", isVideo, bitmap: null, width: null, height: null };
+  if (isVideo) return picture;
   try {
     picture.bitmap = await createImageBitmap(file);
     picture.width = picture.bitmap.width;

@@ -28,6 +28,7 @@ def page(chromium: Browser, live_server: LiveServer) -> Iterator[Browser]:
     chromium.complaints()
     yield chromium
     assert chromium.complaints() == []
+    chromium.run("localStorage.clear()")
     asked = chromium.run("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert [url for url in asked if not url.startswith((live_server.url, "blob:"))] == []
 

@@ -17,6 +17,7 @@ from service.keys.__main__ import main as keys
 from tests import oracles
 from tests.conftest import REPOSITORY, Launch, LiveServer, eventually
 from tests.service.pictures import as_file, as_pixels, format_of, pixels
+from tests.service.video.samples import Sample, moving, read_pictures, write
 from tests.service.web.chromium import Browser
 from tests.service.web.gateway import gateway
 
@@ -474,3 +475,76 @@ def test_a_picture_on_its_side_is_shown_upright(page: Browser, tmp_path: Path) -
     for split in (0, 100):
         page.set("#split", split)
         assert np.array_equal(seen(page, height=64, width=48), oracles.nearest(turned, 2))
+
+
+# --- videos
+
+
+def a_video(path: Path, count: int = 6) -> Path:
+    return write(path, Sample(moving(count), [512 * at for at in range(count)]))
+
+
+def row_of(page: Browser, state: str) -> str:
+    """The text of the only job, once it tells of `state`."""
+    page.until(lambda: [row for row in page.all("#job-list li") if state in row.text], f"a job that is {state}")
+    (row,) = page.all("#job-list li")
+    return row.text
+
+
+def test_a_video_becomes_a_job_whose_result_is_downloaded(page: Browser, tmp_path: Path) -> None:
+    page.choose(a_video(tmp_path / "a film.mp4"))
+    assert "a video: it becomes a job" in page.one("#pictures li").text
+    order(page, "nearest")
+    assert "a film.mp4\nnearest ×2 done" in row_of(page, "done")
+    link = page.one("#job-list a")
+    path = page.downloads / f"{str(link.get_attribute('href')).split('/')[-2]}.mp4"
+    link.click()
+    assert eventually(path.exists)
+    assert [(picture.width, picture.height) for picture in read_pictures(path)] == [(192, 128)] * 6
+    page.one("#job-list button[aria-label='Remove a film.mp4, nearest ×2']").click()
+    assert page.all("#job-list li") == []
+
+
+def test_a_job_is_followed_by_a_page_that_was_opened_again_and_canceled_there(
+    chromium: Browser, launch: Launch, tmp_path: Path
+) -> None:
+    server = launch(max_tile=16)
+    chromium.open(server.url)
+    chromium.one("#models label")
+    chromium.choose(a_video(tmp_path / "long.mp4", 360))
+    order(chromium, "blur")
+    row_of(chromium, "of 360 frames")
+    bar = "return document.querySelector('#job-list progress').value"
+    chromium.until(lambda: 0 < float(chromium.run(bar)) < 1, "progress")
+    chromium.open(server.url)
+    assert "long.mp4" in row_of(chromium, "of 360 frames")
+    chromium.one("#job-list button[aria-label='Cancel long.mp4, blur ×2']").click()
+    row_of(chromium, "canceled")
+    folder = server.log.with_suffix(".jobs")
+    assert eventually(lambda: not [path for path in folder.iterdir() if len(path.name) == 32])
+    chromium.one("#job-list button[aria-label='Remove long.mp4, blur ×2']").click()
+    chromium.open(server.url)
+    chromium.one("#models label")
+    assert chromium.all("#job-list li") == []
+    assert chromium.complaints() == []
+
+
+def test_a_video_that_is_refused_says_why(page: Browser, tmp_path: Path) -> None:
+    (tmp_path / "cut.mp4").write_bytes(a_video(tmp_path / "whole.mp4").read_bytes()[:900])
+    page.choose(tmp_path / "cut.mp4")
+    order(page, "nearest")
+    assert "undecodable-video" in row_of(page, "failed")
+    page.complaints()  # the browser notes every refusal
+
+
+def test_a_picture_that_takes_too_long_to_be_waited_for_becomes_a_job(
+    chromium: Browser, launch: Launch, tmp_path: Path
+) -> None:
+    server = launch(deadline_s=0.05)
+    (tmp_path / "large.png").write_bytes(as_file(np.zeros((1500, 1500, 3), np.uint8)))
+    chromium.open(server.url)
+    chromium.one("#models label")
+    chromium.choose(tmp_path / "large.png")
+    chromium.until(lambda: "becomes a job" in chromium.one("#prediction").text, "what it becomes")
+    order(chromium, "nearest")
+    row_of(chromium, "done")
