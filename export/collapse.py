@@ -1,4 +1,4 @@
-"""Step 0, collapse: EDSR's upsampler and last convolution are one linear map, and run as one convolution.
+"""Step 0, collapse: EDSR's (MDSR's) upsampler and last convolution are one linear map, and run as one convolution.
 
 There is no activation between the body's end and the SR pixels (Lim et al. 2017, section 3.2, figure 3), so each LR
 pixel's scale x scale block of SR pixels is a weighted sum of the features around that LR pixel. How far around: the
@@ -14,11 +14,13 @@ wide at every scale, and is computed by the original layers on strips of 1 + 2 L
 
 import copy
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from models.edsr import Edsr
+from models.mdsr import MdsrAtScale
 
 DERIVED = ("interior.weight", "interior.bias")  # the tensors of a collapsed network that are in no checkpoint
 REACH = 2  # LR pixels beyond its own that an LR pixel's SR block depends on
@@ -29,30 +31,30 @@ CANVAS = 2 * (BORDER + REACH) + 1  # the smallest image where all that a pixel i
 PROBES = 16  # features probed at once; a full EDSR's 256 would take gigabytes
 
 
-class CollapsedEdsr(nn.Module):
-    """An `Edsr` that computes the same pixels with about a tenth of its tail's multiply-adds.
+class Collapsed(nn.Module, ABC):
+    """A network that computes the same pixels with about a tenth of its tail's multiply-adds.
 
     It shares all tensors with the original, under the same names, and adds those named in `DERIVED`. Float
     [N, 3, H, W] in [0, 255] to [N, 3, s*H, s*W], unclamped, for H and W from 1; equal to the original's but for float32
     rounding.
     """
 
-    def __init__(self, edsr: Edsr) -> None:
-        super().__init__()
-        self.sub_mean, self.head, self.body = edsr.sub_mean, edsr.head, edsr.body
-        self.tail, self.add_mean = edsr.tail, edsr.add_mean
+    interior: nn.Conv2d
+
+    @abstractmethod
+    def straight(self, deep: Tensor) -> Tensor:
+        """The original's way from features [N, F, H, W] to SR pixels [N, 3, s*H, s*W]."""
+
+    def merge(self, features: int, upsampler: nn.Module) -> None:
+        """Makes the convolution, once the original's layers are here."""
         self.scale = math.prod(
-            layer.upscale_factor for layer in edsr.tail.modules() if isinstance(layer, nn.PixelShuffle)
+            layer.upscale_factor for layer in upsampler.modules() if isinstance(layer, nn.PixelShuffle)
         )
-        self.interior = _interior(edsr, self.scale)
+        self.interior = _interior(self, features)
         self.shuffle = nn.PixelShuffle(self.scale)
 
-    def forward(self, lr: Tensor) -> Tensor:
-        shallow = self.head(self.sub_mean(lr))
-        return self.enlarge(self.body(shallow) + shallow)
-
     def enlarge(self, deep: Tensor) -> Tensor:
-        """What `add_mean(tail(deep))` is: features [N, F, H, W] to SR pixels [N, 3, s*H, s*W].
+        """What `straight(deep)` is: features [N, F, H, W] to SR pixels [N, 3, s*H, s*W].
 
         Images of fewer than 3 LR pixels need no case of their own: a slice ends where the image ends, so their strips
         are the image, and where one strip has already given all rows (columns), the slices of the others are empty.
@@ -60,56 +62,94 @@ class CollapsedEdsr(nn.Module):
         edge = BORDER * self.scale
         rows = torch.cat(
             [
-                self._straight(deep[..., :STRIP])[..., :edge],
+                self.straight(deep[..., :STRIP])[..., :edge],
                 self.shuffle(self.interior(deep))[..., edge:-edge],
-                self._straight(deep[..., -STRIP:])[..., edge:][..., -edge:],
+                self.straight(deep[..., -STRIP:])[..., edge:][..., -edge:],
             ],
             dim=3,
         )
         return torch.cat(
             [
-                self._straight(deep[:, :, :STRIP])[:, :, :edge],
+                self.straight(deep[:, :, :STRIP])[:, :, :edge],
                 rows[:, :, edge:-edge],
-                self._straight(deep[:, :, -STRIP:])[:, :, edge:][:, :, -edge:],
+                self.straight(deep[:, :, -STRIP:])[:, :, edge:][:, :, -edge:],
             ],
             dim=2,
         )
 
-    def _straight(self, deep: Tensor) -> Tensor:
+
+class CollapsedEdsr(Collapsed):
+    """An `Edsr`, collapsed."""
+
+    def __init__(self, edsr: Edsr) -> None:
+        super().__init__()
+        self.sub_mean, self.head, self.body = edsr.sub_mean, edsr.head, edsr.body
+        self.tail, self.add_mean = edsr.tail, edsr.add_mean
+        self.merge(len(edsr.get_parameter("head.0.bias")), edsr.tail)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        shallow = self.head(self.sub_mean(lr))
+        return self.enlarge(self.body(shallow) + shallow)
+
+    def straight(self, deep: Tensor) -> Tensor:
         sr: Tensor = self.add_mean(self.tail(deep))
         return sr
 
 
+class CollapsedMdsr(Collapsed):
+    """One scale of an `Mdsr`, collapsed."""
+
+    def __init__(self, mdsr: MdsrAtScale) -> None:
+        super().__init__()
+        self.sub_mean, self.head, self.pre_process, self.body = mdsr.sub_mean, mdsr.head, mdsr.pre_process, mdsr.body
+        self.upsample, self.tail, self.add_mean = mdsr.upsample, mdsr.tail, mdsr.add_mean
+        self.branch = mdsr.branch
+        self.merge(len(mdsr.get_parameter("head.0.bias")), mdsr.upsample)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        shallow = self.pre_process[self.branch](self.head(self.sub_mean(lr)))
+        return self.enlarge(self.body(shallow) + shallow)
+
+    def straight(self, deep: Tensor) -> Tensor:
+        sr: Tensor = self.add_mean(self.tail(self.upsample[self.branch](deep)))
+        return sr
+
+
 def collapsed(network: nn.Module) -> nn.Module:
-    """The network that is traced in place of `network`: an `Edsr` collapsed, any other as it is."""
-    return CollapsedEdsr(network).eval() if isinstance(network, Edsr) else network
+    """An `Edsr` or a scale of an `Mdsr` collapsed, any other network as it is.
+
+    A compact MDSR, which has no last convolution, is one of the others.
+    """
+    if isinstance(network, Edsr):
+        return CollapsedEdsr(network).eval()
+    if isinstance(network, MdsrAtScale) and len(network.tail):
+        return CollapsedMdsr(network).eval()
+    return network
 
 
-def _interior(edsr: Edsr, scale: int) -> nn.Conv2d:
+def _interior(network: Collapsed, features: int) -> nn.Conv2d:
     """The convolution [N, F, H, W] to [N, 3 * s * s, H, W] whose pixel shuffle is the tail's answer off the border.
 
     Each weight is the tail's answer, in float64, to a single 1 in one feature of the middle pixel, less its answer to
-    zeros. That answer to zeros is the bias, together with the mean that `add_mean` adds.
+    zeros. That answer to zeros, with the mean that is added, is the bias.
     """
-    tail = copy.deepcopy(edsr.tail).double()
-    features = len(edsr.get_parameter("head.0.bias"))
+    scale, original = network.scale, copy.deepcopy(network).double()
     merged = nn.Conv2d(features, 3 * scale * scale, KERNEL, padding=REACH).requires_grad_(False)
     with torch.no_grad():
-        silence = _answers(tail, torch.zeros(1, features, CANVAS, CANVAS), scale)
+        silence = _answers(original, torch.zeros(1, features, CANVAS, CANVAS))
         for first in range(0, features, PROBES):
             probed = torch.arange(first, min(first + PROBES, features))
             impulses = torch.zeros(len(probed), features, CANVAS, CANVAS)
             impulses[torch.arange(len(probed)), probed, CANVAS // 2, CANVAS // 2] = 1
             # [probe, channel, row, column]. The answer below and to the right of the impulse is what a pixel weighs
             # its upper left neighbour with, hence the flip.
-            answers = (_answers(tail, impulses, scale) - silence).flip(2, 3)
+            answers = (_answers(original, impulses) - silence).flip(2, 3)
             merged.weight[:, first : first + PROBES] = answers.transpose(0, 1).float()
-        mean = edsr.add_mean.bias.double().repeat_interleave(scale * scale)
-        merged.bias.copy_(silence[0, :, REACH, REACH] + mean)  # type: ignore[union-attr] # there is a bias by default
+        merged.bias.copy_(silence[0, :, REACH, REACH])  # type: ignore[union-attr] # there is a bias by default
     return merged
 
 
-def _answers(tail: nn.Module, deep: Tensor, scale: int) -> Tensor:
-    """The tail's SR pixels around the middle, one channel per pixel of a block: float64 [N, 3 * s * s, 5, 5]."""
-    blocks = nn.functional.pixel_unshuffle(tail(deep.double()), scale)
+def _answers(original: Collapsed, deep: Tensor) -> Tensor:
+    """Its SR pixels around the middle, one channel per pixel of a block: float64 [N, 3 * s * s, 5, 5]."""
+    blocks = nn.functional.pixel_unshuffle(original.straight(deep.double()), original.scale)
     return blocks[..., BORDER:-BORDER, BORDER:-BORDER]

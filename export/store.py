@@ -20,7 +20,6 @@ from pathlib import Path
 
 import onnx
 
-from export.collapse import collapsed
 from export.count import macs_per_lr_pixel
 from export.describe import Weights, check_model_name, describe, write_manifest
 from export.errors import ExportError
@@ -28,6 +27,7 @@ from export.external import point_into
 from export.halo import measure_halo
 from export.parity import check_parity
 from export.pixels import WRAPPED, Pixels, with_pixels
+from export.rewrite import rewritten
 from export.trace import trace
 from models.checkpoint import Checkpoint, load_checkpoint
 from models.config import NetworkConfig
@@ -125,7 +125,7 @@ def _draft(checkpoint: Checkpoint, weights: Path, *, model: str, scale: int, pix
     started = time.monotonic()
     config = checkpoint.config
     network = config.at_scale(checkpoint.network, scale)
-    faster = collapsed(network)
+    faster = rewritten(network)
     original, traced = (with_pixels(one, config=config, scale=scale, pixels=pixels) for one in (network, faster))
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     facts = describe(checkpoint, model=model, scale=scale, pixels=pixels, weights=Weights(weights.name, digest))

@@ -14,6 +14,7 @@ from torch import nn
 
 from models.checkpoint import load_checkpoint
 from models.edsr import Edsr, start_from
+from models.mdsr import Mdsr
 from models.srresnet import Srresnet
 from models.vespcn import Vespcn
 from training.begin import begin_as_bilinear
@@ -24,6 +25,7 @@ from training.objectives import Surroundings, prepare
 from training.recipe import Recipe, read_recipe
 from training.shipping import ship
 from training.warm import begin_as_edsr, begin_as_single_frame, keep_statistics
+from training.warm_mdsr import begin_mdsr_as_edsr
 
 log = logging.getLogger("training")
 
@@ -86,6 +88,10 @@ def _start(network: nn.Module, recipe: Recipe, place: Surroundings) -> None:
     trained = load_checkpoint(Path(recipe.start_from)).network
     if isinstance(network, Srresnet) and isinstance(trained, Edsr):
         begin_as_edsr(network, trained, small_photographs(place.data / recipe.photos))
+        log.info("began as the EDSR of %s", recipe.start_from)
+        return
+    if isinstance(network, Mdsr) and isinstance(trained, Edsr):
+        begin_mdsr_as_edsr(network, trained)
         log.info("began as the EDSR of %s", recipe.start_from)
         return
     new = start_from(network, trained)

@@ -13,20 +13,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from export.collapse import BORDER, DERIVED, PROBES, STRIP, CollapsedEdsr, collapsed
+from export.collapse import BORDER, DERIVED, PROBES, STRIP, CollapsedEdsr, CollapsedMdsr, collapsed
 from export.external import stored_tensors
 from export.importers import import_published, read_state_file
 from export.photographs import centre_crop, photographs
 from export.pixels import with_pixels
 from export.store import Exported
 from export.trace import trace
-from models import EdsrConfig, EspcnConfig
+from models import EdsrConfig, EspcnConfig, MdsrConfig
 from models.checkpoint import load_checkpoint
 from models.edsr import Edsr
 from service.sessions import Session
 from tests import oracles
 from tests.data_folder import require
 from tests.export.examples import small_config, small_edsr
+from tests.models.cases import randomised
 
 SCALES = (2, 3, 4, 8)
 SMALLEST = tuple(itertools.product(range(1, 7), range(1, 7)))  # where strips overlap, and just not
@@ -101,6 +102,23 @@ def test_the_whole_network_is_the_originals(scale: int) -> None:
     for size in [(1, 1), (2, 5), (17, 12)]:
         lr = torch.rand(2, 3, *size) * 255
         assert difference(collapsed(network)(lr), network(lr)).max() <= TOLERANCE, size
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_every_scale_of_an_mdsr_is_the_originals(scale: int) -> None:
+    config = MdsrConfig(blocks=1, features=8)
+    network = config.at_scale(randomised(config.build()).eval(), scale)
+    faster = collapsed(network)
+    assert isinstance(faster, CollapsedMdsr)
+    assert faster.state_dict().keys() - network.state_dict().keys() == set(DERIVED)
+    for size in [*SMALLEST, (17, 12)]:
+        lr = torch.rand(2, 3, *size) * 255
+        assert difference(faster(lr), network(lr)).max() <= TOLERANCE, size
+
+
+def test_a_compact_mdsr_has_nothing_to_collapse() -> None:
+    network = MdsrConfig(blocks=1, features=8, compact=True).build().at_scale(2)
+    assert collapsed(network) is network
 
 
 def test_more_features_than_are_probed_at_once_are_all_probed() -> None:
