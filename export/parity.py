@@ -10,7 +10,7 @@ from torch import nn
 
 from export.contract import Batch, draw_noise, picture_size
 from export.errors import ParityFailed
-from export.photographs import Pixels8, centre_crop, moving, photographs
+from export.photographs import Pixels8, centre_crop, mirrored, moving, photographs
 from export.pixels import Pixels
 from service.manifest import Manifest
 from service.sessions import Session
@@ -29,7 +29,7 @@ SHAPES = (
     (1, 64, 65),
 )  # N, H, W of the input's pixels; none is the traced one, and few are multiples of anything
 BATCHES = (1, 3)  # where H and W are fixed
-PHOTOGRAPH_SIZE = (96, 90)
+PHOTOGRAPH_SIZE = (96, 90)  # of the smaller of input and answer: a share of pixels wants many of them
 MOTION = (2, -3)  # of photographs where the network takes frames
 
 Difference = npt.NDArray[np.float64]
@@ -97,9 +97,11 @@ def _pictures(facts: Manifest) -> Iterator[tuple[str, Pixels8]]:
     for batch, height, width in [(batch, *fixed) for batch in BATCHES] if fixed else SHAPES:
         shape = (batch, *window, height, width, 3)
         yield f"noise {shape[:-1]}", random.integers(0, 256, shape, dtype=np.uint8)
+    times = facts.scale if facts.direction == "down" else 1
+    size = fixed or (PHOTOGRAPH_SIZE[0] * times, PHOTOGRAPH_SIZE[1] * times)
     for name, photograph in photographs().items():
         picture = moving(photograph, *window, MOTION) if window else photograph
-        yield name, centre_crop(picture, *(fixed or PHOTOGRAPH_SIZE))[np.newaxis]
+        yield name, centre_crop(picture if window else mirrored(picture, *size), *size)[np.newaxis]
 
 
 def _as_pixels(batch: Pixels8, pixels: Pixels) -> Batch:
