@@ -67,6 +67,9 @@ class Video(Table):
     windows: int = Field(gt=0, default=30, description="windows taken from each clip, evenly spaced")
     synthetic: float = Field(ge=0, le=1, default=0.0, description="share of batches with motion made from photographs")
     speed: float = Field(ge=0, default=4.0, description="largest synthetic motion, LR pixels per frame")
+    smoothness: float = Field(
+        gt=0, default=1.0, description="weight of the flow's penalty, times the paper's; see training/README.md"
+    )
     fusion_from: str | None = Field(
         default=None, description="checkpoint of the single-frame network that the fusion begins as"
     )

@@ -103,7 +103,7 @@ class VideoObjective(Objective):
         if stage != "fusion":
             beta, weight = STAGE_WEIGHTS[stage]
             flow = window.flow / self.config.max_disp
-            terms["motion"] = losses.motion(window.frames.float(), flow, beta=beta, weight=weight)
+            terms["motion"] = losses.motion(window.frames.float(), flow, beta=beta, weight=weight * self.options.smoothness)
         return terms
 
     def scores(self, averages: dict[str, nn.Module], data: Path, *, full: bool) -> dict[str, float]:
