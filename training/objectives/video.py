@@ -102,8 +102,9 @@ class VideoObjective(Objective):
             terms["sr"] = losses.mse(self.vespcn.fusion(window.frames).float(), hr)
         if stage != "fusion":
             beta, weight = STAGE_WEIGHTS[stage]
+            weight *= self.options.smoothness
             flow = window.flow / self.config.max_disp
-            terms["motion"] = losses.motion(window.frames.float(), flow, beta=beta, weight=weight * self.options.smoothness)
+            terms["motion"] = losses.motion(window.frames.float(), flow, beta=beta, weight=weight)
         return terms
 
     def scores(self, averages: dict[str, nn.Module], data: Path, *, full: bool) -> dict[str, float]:
