@@ -194,7 +194,7 @@ def test_a_client_that_goes_away_while_it_uploads_is_logged_as_499(live_server: 
 
 
 def test_a_client_that_goes_away_frees_the_device_and_its_place(launch: Launch) -> None:
-    server = launch(max_tile=16, max_requests=1)  # tens of thousands of tiles, and one place
+    server = launch(max_tile=16, max_requests=1, deadline_s=3600)  # tens of thousands of tiles, and one place
     content = as_file(pixels(2000, 2000))
     with server.connect() as connection, server.client() as client:
         connection.sendall(head("/upscale?model=blur&scale=2", len(content), "went-away") + content)
