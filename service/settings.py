@@ -102,7 +102,7 @@ class Settings(BaseSettings):
         32 * 1024 * MIB, description="Bytes of all jobs' files; the oldest results go when a new job needs the room"
     )
     max_queue_s: PositiveFloat = Field(
-        30.0, description="Seconds that a request may be predicted to wait for others; above, it is refused"
+        10.0, description="Seconds that a request may be predicted to wait for others; above, it is refused"
     )
     max_head_bytes: PositiveInt = Field(64 * 1024, description="Bytes of a request line with its headers")
 
@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     drain_delay_s: NonNegativeFloat = Field(
         5.0, description="Seconds between SIGTERM and the last new connection, for the gateway to look away"
     )
-    drain_timeout_s: PositiveInt = Field(45, description="Seconds that accepted requests get to finish after that")
+    drain_timeout_s: PositiveInt = Field(60, description="Seconds that accepted requests get to finish after that")
 
     # What it tells its operators
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
