@@ -155,7 +155,7 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
     )
     state.jobs = JobQueue(
         JobBook(
-            settings.jobs,
+            settings.jobs.absolute(),  # the processes that read and write videos stand in another folder
             JobLimits(max_jobs=settings.max_jobs, max_bytes=settings.max_jobs_bytes, keep_s=settings.job_keep_s),
         ),
         {"picture": PictureTask(state.upscaler, state.admission), "video": VideoTask(state.videos)},

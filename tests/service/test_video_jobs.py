@@ -21,7 +21,7 @@ import pytest
 from service.jobs.store import JobStore
 from service.reduction import reduced_colour
 from tests import oracle_kinds, oracles
-from tests.conftest import Launch, LiveServer, _end, _start, eventually
+from tests.conftest import REPOSITORY, Launch, LiveServer, _end, _start, eventually
 from tests.service.pictures import as_file, as_pixels, pixels
 from tests.service.routes.asking import problem
 from tests.service.routes.test_jobs import document, finished, hand_in
@@ -124,6 +124,14 @@ def test_every_picture_is_the_networks_to_the_bit(client: httpx2.Client, tmp_pat
         assert np.array_equal(rgb(picture), wanted)
     assert (job["result"]["frames"], job["result"]["width"], job["result"]["height"]) == (count, 192, 128)
     assert job["progress"]["done"] == job["progress"]["total"] == count
+
+
+def test_the_folder_of_jobs_may_be_named_from_where_the_service_was_started(store: Path, tmp_path: Path) -> None:
+    """As it is by default; the processes that decode and encode stand elsewhere."""
+    folder = Path("tests") / os.path.relpath(tmp_path / "jobs", REPOSITORY / "tests")  # leads nowhere from "/"
+    with running(store, tmp_path / "server", jobs=folder) as server, server.client() as client:
+        result, _ = upscaled(client, exact(grey(2), ".mkv", tmp_path), tmp_path, model="nearest", codec="ffv1")
+    assert len(read_pictures(result)) == 2
 
 
 def test_pictures_are_not_blended_across_a_cut(client: httpx2.Client, tmp_path: Path) -> None:
