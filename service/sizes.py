@@ -19,7 +19,8 @@ class Target:
 
 @dataclass(frozen=True)
 class SizeWish:
-    """How large the answer is to be: `scale` times as large, or `width` and `height` in pixels.
+    """How large the answer is to be: `scale` times as large, or `width` and `height` in pixels; of a network with one
+    scale, as large as it makes it where nothing is said.
 
     Of width and height one is enough, the other then keeps the proportions; both are taken as they are. Halves are
     rounded up. Everything from the picture's own size up to the model's largest scale can be had: the next larger scale
@@ -34,7 +35,7 @@ class SizeWish:
         """What can be refused before the picture is known. Raises BadParameter, UnsupportedScale."""
         sides = [name for name in ("width", "height") if getattr(self, name) is not None]
         if self.scale is None:
-            if not sides:
+            if not sides and len(scales) > 1:
                 raise _missing(scales)
             return
         if sides:
@@ -50,7 +51,8 @@ class SizeWish:
 
     def target(self, model: str, scales: Sequence[int], *, height: int, width: int) -> Target:
         """For a picture of `height` x `width`, after `check`. Raises UnsupportedScale."""
-        wanted_height, wanted_width = self._wanted(height, width)
+        only = SizeWish(scale=scales[0]) if self == SizeWish() else self
+        wanted_height, wanted_width = only._wanted(height, width)
         for name, side, wanted in (("width", width, wanted_width), ("height", height, wanted_height)):
             if not side <= wanted <= side * max(scales):
                 raise UnsupportedScale(

@@ -40,7 +40,8 @@ class JobQuery(BaseModel):
     scale: float | None = Field(
         None,
         allow_inf_nan=False,
-        description="How many times as large, as of POST /upscale. This, or width or height, must be given",
+        description="How many times as large, as of POST /upscale. This, or width or height, must be given, "
+        "but of a model with one scale",
         examples=[4],
     )
     width: int | None = Field(None, ge=1, description="Of the result, in pixels, instead of scale")

@@ -40,7 +40,8 @@ class UpscaleQuery(BaseModel):
         None,
         allow_inf_nan=False,
         description="How many times as large: one of the model's scales, or anything from 1 to its largest, for which "
-        "the next larger scale runs and its answer is reduced. This, or width or height, must be given",
+        "the next larger scale runs and its answer is reduced. This, or width or height, must be given, "
+        "but of a model with one scale",
         examples=[4],
     )
     width: int | None = Field(None, ge=1, description="Of the answer, in pixels, instead of scale")

@@ -96,6 +96,11 @@ def test_scale_and_sides_exclude_each_other(sides: dict[str, Any]) -> None:
         SizeWish(2, **sides).check("edsr", SCALES)
 
 
+def test_a_network_of_one_scale_needs_not_be_told_it() -> None:
+    SizeWish().check("l2h", [4])
+    assert SizeWish().target("l2h", [4], height=5, width=7) == Target(4, 20, 28)
+
+
 def test_without_any_wish_the_scales_are_told() -> None:
     with pytest.raises(BadParameter, match="scale is missing; choose one of: 2, 4, or give width or height") as caught:
         SizeWish().check("edsr", SCALES)
