@@ -14,7 +14,7 @@ wide at every scale, and is computed by the original layers on strips of 1 + 2 L
 
 import copy
 import math
-from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +31,7 @@ CANVAS = 2 * (BORDER + REACH) + 1  # the smallest image where all that a pixel i
 PROBES = 16  # features probed at once; a full EDSR's 256 would take gigabytes
 
 
-class Collapsed(nn.Module, ABC):
+class Collapsed(nn.Module):
     """A network that computes the same pixels with about a tenth of its tail's multiply-adds.
 
     It shares all tensors with the original, under the same names, and adds those named in `DERIVED`. Float
@@ -39,19 +39,11 @@ class Collapsed(nn.Module, ABC):
     rounding.
     """
 
-    interior: nn.Conv2d
-
-    @abstractmethod
-    def straight(self, deep: Tensor) -> Tensor:
-        """The original's way from features [N, F, H, W] to SR pixels [N, 3, s*H, s*W]."""
-
-    def merge(self, features: int, upsampler: nn.Module) -> None:
-        """Makes the convolution, once the original's layers are here."""
-        self.scale = math.prod(
-            layer.upscale_factor for layer in upsampler.modules() if isinstance(layer, nn.PixelShuffle)
-        )
-        self.interior = _interior(self, features)
-        self.shuffle = nn.PixelShuffle(self.scale)
+    def collapse(self, tail: Sequence[nn.Module], features: int) -> None:
+        """Once the original's parts are here; `tail` are its layers from so many features to pixels, in order."""
+        self._layers = tuple(tail)  # a tuple, so that their tensors keep the names that they have in the original
+        self.interior = _interior(nn.Sequential(*tail), features)
+        self.shuffle = nn.PixelShuffle(math.isqrt(self.interior.out_channels // 3))
 
     def enlarge(self, deep: Tensor) -> Tensor:
         """What `straight(deep)` is: features [N, F, H, W] to SR pixels [N, 3, s*H, s*W].
@@ -59,7 +51,7 @@ class Collapsed(nn.Module, ABC):
         Images of fewer than 3 LR pixels need no case of their own: a slice ends where the image ends, so their strips
         are the image, and where one strip has already given all rows (columns), the slices of the others are empty.
         """
-        edge = BORDER * self.scale
+        edge = BORDER * self.shuffle.upscale_factor
         rows = torch.cat(
             [
                 self.straight(deep[..., :STRIP])[..., :edge],
@@ -77,6 +69,12 @@ class Collapsed(nn.Module, ABC):
             dim=2,
         )
 
+    def straight(self, deep: Tensor) -> Tensor:
+        """The original's way from features [N, F, H, W] to SR pixels [N, 3, s*H, s*W]."""
+        for layer in self._layers:
+            deep = layer(deep)
+        return deep
+
 
 class CollapsedEdsr(Collapsed):
     """An `Edsr`, collapsed."""
@@ -85,15 +83,11 @@ class CollapsedEdsr(Collapsed):
         super().__init__()
         self.sub_mean, self.head, self.body = edsr.sub_mean, edsr.head, edsr.body
         self.tail, self.add_mean = edsr.tail, edsr.add_mean
-        self.merge(len(edsr.get_parameter("head.0.bias")), edsr.tail)
+        self.collapse([edsr.tail, edsr.add_mean], len(edsr.get_parameter("head.0.bias")))
 
     def forward(self, lr: Tensor) -> Tensor:
         shallow = self.head(self.sub_mean(lr))
         return self.enlarge(self.body(shallow) + shallow)
-
-    def straight(self, deep: Tensor) -> Tensor:
-        sr: Tensor = self.add_mean(self.tail(deep))
-        return sr
 
 
 class CollapsedMdsr(Collapsed):
@@ -104,15 +98,12 @@ class CollapsedMdsr(Collapsed):
         self.sub_mean, self.head, self.pre_process, self.body = mdsr.sub_mean, mdsr.head, mdsr.pre_process, mdsr.body
         self.upsample, self.tail, self.add_mean = mdsr.upsample, mdsr.tail, mdsr.add_mean
         self.branch = mdsr.branch
-        self.merge(len(mdsr.get_parameter("head.0.bias")), mdsr.upsample)
+        tail = [mdsr.upsample[mdsr.branch], mdsr.tail, mdsr.add_mean]
+        self.collapse(tail, len(mdsr.get_parameter("head.0.bias")))
 
     def forward(self, lr: Tensor) -> Tensor:
         shallow = self.pre_process[self.branch](self.head(self.sub_mean(lr)))
         return self.enlarge(self.body(shallow) + shallow)
-
-    def straight(self, deep: Tensor) -> Tensor:
-        sr: Tensor = self.add_mean(self.tail(self.upsample[self.branch](deep)))
-        return sr
 
 
 def collapsed(network: nn.Module) -> nn.Module:
@@ -127,29 +118,30 @@ def collapsed(network: nn.Module) -> nn.Module:
     return network
 
 
-def _interior(network: Collapsed, features: int) -> nn.Conv2d:
+def _interior(tail: nn.Sequential, features: int) -> nn.Conv2d:
     """The convolution [N, F, H, W] to [N, 3 * s * s, H, W] whose pixel shuffle is the tail's answer off the border.
 
     Each weight is the tail's answer, in float64, to a single 1 in one feature of the middle pixel, less its answer to
     zeros. That answer to zeros, with the mean that is added, is the bias.
     """
-    scale, original = network.scale, copy.deepcopy(network).double()
+    original = copy.deepcopy(tail).double()
+    scale = math.prod(layer.upscale_factor for layer in tail.modules() if isinstance(layer, nn.PixelShuffle))
     merged = nn.Conv2d(features, 3 * scale * scale, KERNEL, padding=REACH).requires_grad_(False)
     with torch.no_grad():
-        silence = _answers(original, torch.zeros(1, features, CANVAS, CANVAS))
+        silence = _answers(original, torch.zeros(1, features, CANVAS, CANVAS), scale)
         for first in range(0, features, PROBES):
             probed = torch.arange(first, min(first + PROBES, features))
             impulses = torch.zeros(len(probed), features, CANVAS, CANVAS)
             impulses[torch.arange(len(probed)), probed, CANVAS // 2, CANVAS // 2] = 1
             # [probe, channel, row, column]. The answer below and to the right of the impulse is what a pixel weighs
             # its upper left neighbour with, hence the flip.
-            answers = (_answers(original, impulses) - silence).flip(2, 3)
+            answers = (_answers(original, impulses, scale) - silence).flip(2, 3)
             merged.weight[:, first : first + PROBES] = answers.transpose(0, 1).float()
         merged.bias.copy_(silence[0, :, REACH, REACH])  # type: ignore[union-attr] # there is a bias by default
     return merged
 
 
-def _answers(original: Collapsed, deep: Tensor) -> Tensor:
-    """Its SR pixels around the middle, one channel per pixel of a block: float64 [N, 3 * s * s, 5, 5]."""
-    blocks = nn.functional.pixel_unshuffle(original.straight(deep.double()), original.scale)
+def _answers(tail: nn.Sequential, deep: Tensor, scale: int) -> Tensor:
+    """The tail's SR pixels around the middle, one channel per pixel of a block: float64 [N, 3 * s * s, 5, 5]."""
+    blocks = nn.functional.pixel_unshuffle(tail(deep.double()), scale)
     return blocks[..., BORDER:-BORDER, BORDER:-BORDER]
