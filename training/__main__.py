@@ -86,15 +86,13 @@ def _prepare(recipe: Recipe, place: Surroundings) -> Trainer:
 def _start(network: nn.Module, recipe: Recipe, place: Surroundings) -> None:
     assert recipe.start_from is not None  # who calls this has looked
     trained = load_checkpoint(Path(recipe.start_from)).network
+    new: list[str] = []
     if isinstance(network, Srresnet) and isinstance(trained, Edsr):
         begin_as_edsr(network, trained, small_photographs(place.data / recipe.photos))
-        log.info("began as the EDSR of %s", recipe.start_from)
-        return
-    if isinstance(network, Mdsr) and isinstance(trained, Edsr):
+    elif isinstance(network, Mdsr) and isinstance(trained, Edsr):
         begin_mdsr_as_edsr(network, trained)
-        log.info("began as the EDSR of %s", recipe.start_from)
-        return
-    new = start_from(network, trained)
+    else:
+        new = start_from(network, trained)
     log.info("started from %s; new: %s", recipe.start_from, ", ".join(new) or "nothing")
 
 

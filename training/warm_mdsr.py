@@ -8,7 +8,7 @@ and a repetition of pixels.
 import torch
 from torch import Tensor, nn
 
-from models.edsr import Edsr
+from models.edsr import Edsr, start_from
 from models.layers import ResidualBlock
 from models.mdsr import SCALES, Mdsr
 from training.carry import bias_of, convs
@@ -27,8 +27,11 @@ def begin_mdsr_as_edsr(network: Mdsr, edsr: Edsr) -> None:
     doubling, last = convs(edsr.tail)[0], convs(edsr.tail)[-1]
     if len(convs(edsr.tail)) != 2 or doubling.out_channels != 4 * doubling.in_channels:
         raise ValueError("an MDSR begins as an EDSR of x2")
-    for own, given in ((network.head, edsr.head), (network.body, edsr.body), (network.tail, [last])):
-        _same(own, nn.Sequential(*given))
+    left = start_from(network, edsr)
+    (to_pixels,) = convs(network.tail)
+    if any(name.startswith(("head.", "body.")) for name in left) or to_pixels.weight.shape != last.weight.shape:
+        raise ValueError("the EDSR has other blocks or features than the MDSR")
+    _set(to_pixels, last.weight, bias_of(last))
     for block in network.pre_process.modules():
         if isinstance(block, ResidualBlock):
             second = convs(block)[-1]
@@ -42,14 +45,6 @@ def begin_mdsr_as_edsr(network: Mdsr, edsr: Edsr) -> None:
             _set(first, doubling.weight, bias_of(doubling))
         for conv in more:
             _repeat(conv)
-
-
-def _same(own: nn.Module, given: nn.Module) -> None:
-    pairs = list(zip(convs(own), convs(given), strict=False))
-    if len(convs(own)) != len(convs(given)) or any(one.weight.shape != other.weight.shape for one, other in pairs):
-        raise ValueError("the EDSR has other blocks or features than the MDSR")
-    for conv, other in pairs:
-        _set(conv, other.weight, bias_of(other))
 
 
 def _set(conv: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
