@@ -176,10 +176,7 @@ async def _heavy(
     without = await all_at_once(clients, http, PATH, seconds=arguments.seconds, pause_s=0)
     report.answers("heavy, without the large picture", clients, without)
     skip = len(running.log.read_text().splitlines())
-    async with large_picture(http) as large:
-        answered = await all_at_once(clients, http, PATH, seconds=arguments.seconds, pause_s=0)
-        report.answers("heavy, with it", clients, answered)
-        report.expect(not large.done(), "the large picture was in flight all the time")
+    answered = await _beside_the_large(report, http, clients, "heavy, with it", seconds=arguments.seconds, pause_s=0)
     before, after = by_side(clients, without), by_side(clients, answered)
     print("| side | alone s | p95 without s | p95 with s | ratio |\n|---|---|---|---|---|")
     for side in before:
@@ -190,6 +187,23 @@ async def _heavy(
     ratio = second / first
     report.expect(ratio <= 3, f"heavy: the 95th percentile rises {ratio:.2f} times by the large picture, at most 3")
     report.predictions("heavy", running.log, skip=skip)
+
+
+async def _beside_the_large(
+    report: Report,
+    http: httpx2.AsyncClient,
+    clients: Sequence[LoadClient],
+    what: str,
+    *,
+    seconds: float,
+    pause_s: float,
+) -> list[Answered]:
+    """The clients' answers while the large picture is in flight."""
+    async with large_picture(http) as large:
+        answered = await all_at_once(clients, http, PATH, seconds=seconds, pause_s=pause_s)
+        report.answers(what, clients, answered)
+        report.expect(not large.done(), "the large picture was in flight all the time")
+    return answered
 
 
 async def _light(
@@ -205,10 +219,8 @@ async def _light(
     pause_s = sum(alone) / arguments.utilisation
     # Each client asks once in about so long; all of them together then use the device as much as is wanted.
     seconds = max(arguments.seconds, 2 * pause_s)
-    async with large_picture(http) as large:
-        answered = await all_at_once(clients, http, PATH, seconds=seconds, pause_s=pause_s)
-        report.answers("light, with the large picture", clients, answered)
-        report.expect(not large.done(), "the large picture was in flight all the time")
+    what = "light, with the large picture"
+    answered = await _beside_the_large(report, http, clients, what, seconds=seconds, pause_s=pause_s)
     report.predictions("light", running.log, skip=skip)
     ratios = by_side(clients, answered, over=alone)
     print("| side | requests | median over alone | p95 over alone |\n|---|---|---|---|")
