@@ -24,8 +24,8 @@ _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # of PNG, by channels: grey, grey and 
 _FAST = 1  # zlib's level: these bytes travel once
 
 
-def picture_bytes(picture: Picture) -> bytes:
-    """The bytes of a file that holds `picture`.
+def picture_bytes(picture: Picture, *, most: int = -1) -> bytes:
+    """The bytes of a file that holds `picture`; of a path, no more than the first `most` are read.
 
     An array is uint8 or uint16 [H,W], [H,W,1] (grey), [H,W,2] (grey, alpha), [H,W,3] (RGB) or [H,W,4] (RGB, alpha).
 
@@ -37,7 +37,8 @@ def picture_bytes(picture: Picture) -> bytes:
     if isinstance(picture, bytearray | memoryview):
         return bytes(picture)
     if isinstance(picture, str | os.PathLike):
-        return Path(picture).read_bytes()
+        with Path(picture).open("rb") as file:
+            return file.read(most)
     if _is_instance(picture, "PIL.Image", "Image"):
         return _image_bytes(cast("Image.Image", picture))
     if _is_instance(picture, "numpy", "ndarray"):

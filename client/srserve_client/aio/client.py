@@ -14,6 +14,7 @@ from srserve_client.aio.jobs import AsyncJobs
 from srserve_client.answers import Answer, parsed, parsed_list
 from srserve_client.batches import BatchItem
 from srserve_client.calls import (
+    ESTIMATE_BYTES,
     Call,
     ClientOptions,
     Compression,
@@ -192,7 +193,9 @@ class AsyncClient:
         `accepted` and `problem` say whether the service would take it now. Raises what is wrong with the parameters or
         with the beginning of the file, and what every call raises.
         """
-        given = picture if isinstance(picture, tuple) else await io.in_thread(picture_bytes, picture)
+        given = (
+            picture if isinstance(picture, tuple) else await io.in_thread(picture_bytes, picture, most=ESTIMATE_BYTES)
+        )
         return parsed(await self._fetch(estimate_call(given, options), timeout), Estimate.of)
 
     async def degrade(

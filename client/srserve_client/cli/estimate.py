@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from srserve_client.calls import ESTIMATE_BYTES, UpscaleOptions
+from srserve_client.calls import UpscaleOptions
 from srserve_client.cli import exits
 from srserve_client.cli.connection import TIMEOUT_S, ApiKey, AsJson, BaseUrl, Connection, Timeout
 from srserve_client.cli.progress import print_json
@@ -52,12 +52,7 @@ def estimate(
 
 async def _ask(connection: Connection, pictures: list[Path], options: UpscaleOptions) -> list[tuple[Path, Estimate]]:
     async with connection.client() as client:
-        return [(path, await client.estimate(_beginning(path), **options)) for path in pictures]
-
-
-def _beginning(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(ESTIMATE_BYTES)
+        return [(path, await client.estimate(path, **options)) for path in pictures]
 
 
 def _table(found: list[tuple[Path, Estimate]]) -> Table:
