@@ -111,6 +111,7 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
     state.estimator = Estimator(
         state.scheduler, state.costs, max_tile=settings.max_tile, max_queue_s=settings.max_queue_s
     )
+    image = ImageLimits(max_input_pixels=settings.max_input_pixels, max_side=settings.max_side)
     state.upscaler = Upscaler(
         state.registry,
         state.scheduler,
@@ -118,13 +119,12 @@ def _assemble(app: FastAPI, settings: Settings) -> None:
         threads=state.threads,
         kept=KeptAnswers(max_bytes=settings.kept_answer_bytes),
         limits=UpscaleLimits(
-            image=ImageLimits(max_input_pixels=settings.max_input_pixels, max_side=settings.max_side),
+            image=image,
             max_output_pixels=settings.max_output_pixels,
             max_tile=settings.max_tile,
         ),
     )
     network = FrameNetwork(state.scheduler)
-    image = ImageLimits(max_input_pixels=settings.max_input_pixels, max_side=settings.max_side)
     state.clips = ClipUpscaler(
         state.registry,
         network,

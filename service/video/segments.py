@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -81,8 +82,11 @@ class VideoWork:
 
     def segment_path(self, number: int) -> Path:
         """Named after the plan too: another plan's segments are none of these."""
-        digest = hashlib.sha256(self.plan.to_json().encode()).hexdigest()
-        return self.run.folder / f"segment-{digest[:12]}-{number:06d}.seg"
+        return self.run.folder / f"segment-{self._plan_digest}-{number:06d}.seg"
+
+    @cached_property
+    def _plan_digest(self) -> str:
+        return hashlib.sha256(self.plan.to_json().encode()).hexdigest()[:12]
 
     def finished(self) -> dict[int, Segment]:
         """This plan's segments that need not be made again."""
