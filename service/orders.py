@@ -57,11 +57,9 @@ class UpscaleParams:
             raise WrongEndpoint(
                 f"The model {model.name} {what}: POST {endpoint}?model={model.name}.", members={"endpoint": endpoint}
             )
-        if self.direction == "up":
-            self.size.check(model.name, model.scales)
-        elif self.scale is not None or len(model.scales) > 1:
-            self.size.check(model.name, model.scales)
-            model.graph(int(self.scale or 0))
+        self.size.check(model.name, model.scales)
+        if self.direction == "down":  # which has no scales between its own
+            model.graph(int(self.scale or model.scales[0]))
 
 
 @dataclass(frozen=True)

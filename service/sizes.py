@@ -51,8 +51,7 @@ class SizeWish:
 
     def target(self, model: str, scales: Sequence[int], *, height: int, width: int) -> Target:
         """For a picture of `height` x `width`, after `check`. Raises UnsupportedScale."""
-        only = SizeWish(scale=scales[0]) if self == SizeWish() else self
-        wanted_height, wanted_width = only._wanted(height, width)
+        wanted_height, wanted_width = self._wanted(scales, height, width)
         for name, side, wanted in (("width", width, wanted_width), ("height", height, wanted_height)):
             if not side <= wanted <= side * max(scales):
                 raise UnsupportedScale(
@@ -65,9 +64,9 @@ class SizeWish:
         )
         return Target(scale, wanted_height, wanted_width)
 
-    def _wanted(self, height: int, width: int) -> tuple[int, int]:
-        if self.scale is not None:
-            factor = Fraction(repr(self.scale))  # the decimal number that was written: 1.15 of 10 is 11.5
+    def _wanted(self, scales: Sequence[int], height: int, width: int) -> tuple[int, int]:
+        if self.width is None and self.height is None:
+            factor = Fraction(repr(self.scale or scales[0]))  # the decimal number that was written: 1.15 of 10 is 11.5
             return _rounded(height * factor), _rounded(width * factor)
         if self.width is None:
             assert self.height is not None

@@ -13,6 +13,7 @@ import pytest
 from srserve_client import ConnectionFailed
 from srserve_client.problems import JobCanceled, Overloaded, UnsupportedScale
 from srserve_client.testing import FakeServer, FakeService
+from srserve_client.testing.parameters import FakeModel, Parameters
 from tests import oracles
 from tests.client.conftest import Connect
 from tests.service.pictures import as_file, as_pixels, format_of, pixels
@@ -252,3 +253,8 @@ def test_jobs_and_degradations_work_without_a_port(
         degraded = client.degrade(LR, model="h2l", seed=5)
     assert np.array_equal(as_pixels(path.read_bytes()), oracles.nearest(LR, 3))
     assert (degraded.seed, degraded.image().size) == (5, (2, 3))
+
+
+def test_a_model_with_one_scale_needs_not_be_told_it_as_at_the_service() -> None:
+    asked = Parameters.of("/upscale", httpx2.QueryParams("model=one"), {"one": FakeModel("one", (4,))})
+    assert asked.target(5, 3) == (4, 20, 12)

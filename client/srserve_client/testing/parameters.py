@@ -24,31 +24,10 @@ CHOICES: Mapping[str, Sequence[str]] = {
 }
 NUMBERS = {"width": (1, 2**31), "height": (1, 2**31), "quality": (1, 100), "seed": (0, 2**63 - 1), "crf": (0, 63)}
 NEEDS_SCALE = ("/upscale/frames",)
+_UPSCALE = ("model", "scale", "width", "height", "format", "quality", "compression", "tiling", "ensemble", "metadata")
 KNOWN = {
-    "/upscale": (
-        "model",
-        "scale",
-        "width",
-        "height",
-        "format",
-        "quality",
-        "compression",
-        "tiling",
-        "ensemble",
-        "metadata",
-    ),
-    "/estimate": (
-        "model",
-        "scale",
-        "width",
-        "height",
-        "format",
-        "quality",
-        "compression",
-        "tiling",
-        "ensemble",
-        "metadata",
-    ),
+    "/upscale": _UPSCALE,
+    "/estimate": _UPSCALE,
     "/degrade": ("model", "scale", "seed", "format", "quality", "compression", "tiling", "metadata"),
     "/upscale/frames": ("model", "scale", "format", "quality", "tiling", "metadata", "scene_detection"),
     "/jobs": (
@@ -118,8 +97,9 @@ class Parameters:
         if self.model.direction == "down":
             scale = int(self.scale or scales[0])
             return scale, -(-width // scale), -(-height // scale)
-        if self.scale is not None:
-            wanted = _rounded(width * self.scale), _rounded(height * self.scale)
+        if self.width is None and self.height is None:
+            factor = self.scale or scales[0]
+            wanted = _rounded(width * factor), _rounded(height * factor)
         else:
             wide = self.width or _rounded(width * (self.height or 0) / height)
             wanted = wide, self.height or _rounded(height * wide / width)
@@ -135,7 +115,7 @@ class Parameters:
         scales, sides = self.model.scales, [name for name in ("width", "height") if getattr(self, name) is not None]
         members: dict[str, object] = {"supported": list(scales)}
         if self.scale is None:
-            if not sides and (self.model.direction == "up" or len(scales) > 1):
+            if not sides and len(scales) > 1:
                 raise _missing("scale", list(scales))
         elif sides:
             raise BadParameter("scale excludes the others.", members={"parameter": sides[0]})

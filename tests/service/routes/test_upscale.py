@@ -25,6 +25,12 @@ def test_a_picture_comes_back_larger_to_the_bit(client: httpx2.Client, scale: in
     assert np.array_equal(as_pixels(answer.content), oracles.nearest(lr, scale))
 
 
+def test_a_model_with_one_scale_needs_not_be_told_it(client: httpx2.Client) -> None:
+    lr = pixels(9, 7)
+    answer = client.post("/upscale?model=blur", content=as_file(lr))
+    assert np.array_equal(as_pixels(answer.content), oracles.blur(lr, 2))
+
+
 @pytest.mark.parametrize("tiling", ["fast", "exact"])
 def test_tiles_leave_no_seam(client: httpx2.Client, tiling: str) -> None:
     lr = pixels(176, 176)  # one LR pixel less of halo would do with fewer tiles, and show
