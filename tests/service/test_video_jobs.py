@@ -25,6 +25,7 @@ from tests.conftest import REPOSITORY, Launch, LiveServer, _end, _start, eventua
 from tests.service.pictures import as_file, as_pixels, pixels
 from tests.service.routes.asking import problem
 from tests.service.routes.test_jobs import document, finished, hand_in
+from tests.service.video.children import video_children
 from tests.service.video.samples import (
     BT601,
     FULL_RANGE,
@@ -388,11 +389,7 @@ def stamps_of(paths: list[Path]) -> list[int]:
 
 
 def children_of(server: LiveServer) -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process(server.process.pid).children(recursive=True)
-        if "service.video.child" in child.cmdline()
-    ]
+    return video_children(psutil.Process(server.process.pid))
 
 
 def gone(processes: list[psutil.Process]) -> bool:

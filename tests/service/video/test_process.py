@@ -23,6 +23,7 @@ from service.video import wire
 from service.video.process import Child, ChildLimits, Command, ask
 from service.video.records import Plan
 from tests.conftest import eventually
+from tests.service.video.children import video_children
 from tests.service.video.examples import plan_of, probe_orders
 from tests.service.video.samples import Sample, moving, write
 
@@ -213,11 +214,4 @@ def test_a_container_that_cannot_hold_the_pictures_says_so(video: Path) -> None:
 
 
 def test_no_process_is_left_behind() -> None:
-    assert eventually(lambda: not [child for child in psutil.Process().children() if "video.child" in _line(child)])
-
-
-def _line(process: "psutil.Process") -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
+    assert eventually(lambda: not video_children(psutil.Process()))
